@@ -108,6 +108,13 @@ class Config:
     blob_max_bytes: int = field(
         default=4 * limits.GIB, metadata={"help": "largest single file in a REST commit", "unit": "bytes"}
     )
+    journal_max_bytes: int = field(
+        default=limits.GIB,
+        metadata={
+            "help": "size of all small packs that wait in the database; larger writes store packs; 0: all do",
+            "unit": "bytes",
+        },
+    )
     last_commit_cache_max_bytes: int = field(
         default=limits.GIB,
         metadata={"help": "size of the cache of each path's last commit under DATA/cache", "unit": "bytes"},

@@ -52,6 +52,13 @@ class Limits:
 
     # Packs
     packs_before_consolidation: int = 40
+    journal_pack_max_bytes: int = 256 * KIB  # a larger pack is stored
+    journal_pack_inflated_max_bytes: int = 16 * MIB  # of all its objects; a pack that holds more is stored
+    journal_rows_before_flush: int = 64  # of one repository
+    journal_bytes_before_flush: int = 4 * MIB
+    journal_cache_max_bytes: int = 64 * MIB  # packs of the journal that one process keeps in memory
+    journal_folders_max_bytes: int = 64 * MIB  # of packs of the journal that one process shows to git
+    maintenance_lease_s: int = 60
     view_folders_max: int = 256  # repositories whose packs one process keeps open
     pack_names_max: int = 5000  # repositories with a recent write that a process remembers
     listed_packs_max: int = 50_000  # packs in all lists that one process keeps
@@ -230,6 +237,7 @@ git_memory_max_bytes = 4 * GIB  # address space of one child
 # Packs
 pack_buffer_max_bytes = 4 * MIB  # of a new pack in memory; most packs never reach it
 copy_buffer_bytes = MIB
+journal_relief_page = 100  # journals looked up at once, to be flushed
 adoption_page = 500  # repositories of an earlier release looked up at once
 file_read_at_once_max_bytes = 64 * KIB  # a file up to this size is read together with its facts
 object_in_process_max_bytes = 8 * MIB  # larger blobs are read by `git cat-file`, never by libgit2

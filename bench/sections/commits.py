@@ -18,7 +18,7 @@ from packhouse.node.node import Node, open_node
 from packhouse.operations.commits.add_commit import CommitFacts
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.commits.start_commit import FileChange, StartCommit, start_commit
-from packhouse.repository.upkeep.consolidate import consolidate
+from tests.support.builders.upkeep import consolidate
 from tests.support.clients.repo import Org, Repo
 from tests.support.servers.server import Server
 from tests.support.servers.server_process import ServerOptions

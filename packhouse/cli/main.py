@@ -31,6 +31,7 @@ COMMANDS: Final = (
     "token",
     "repo",
     "ref",
+    "journal",
     "worker",
     "jobs",
     "webhook",

@@ -62,6 +62,15 @@ from packhouse.db.jobs import (
     list_claimable_jobs,
     revive_job,
 )
+from packhouse.db.journal import (
+    JournalSize,
+    allow_release_without_journal,
+    drop_flushed_rows,
+    list_journal_packs,
+    list_journals,
+    list_repos_with_journal,
+    measure_journal,
+)
 from packhouse.db.kept_answers import (
     KeptAnswer,
     delete_expired_answers,
@@ -70,8 +79,14 @@ from packhouse.db.kept_answers import (
     insert_kept_answer,
 )
 from packhouse.db.keys import Key, get_keys_version, insert_key, list_keys
+from packhouse.db.maintenance import (
+    extend_maintenance_lease,
+    release_maintenance_lease,
+    take_maintenance_lease,
+)
 from packhouse.db.orgs import Org, OrgExists, find_org, insert_org
 from packhouse.db.packs import (
+    JournalRow,
     PackList,
     PackState,
     PassingPack,
@@ -82,15 +97,17 @@ from packhouse.db.packs import (
     is_current,
     list_found_packs,
     list_known_packs,
-    list_live_packs,
+    list_packs,
     list_passing_packs,
     list_repos_to_adopt,
+    make_packs_live,
     note_pack_name,
     replace_packs,
     start_deleting,
     start_deleting_all,
 )
 from packhouse.db.ref_transaction import (
+    AppliedUpdates,
     DefaultBranchProtected,
     RefMismatch,
     RefMissing,
@@ -177,6 +194,7 @@ from packhouse.db.webhooks import (
 __all__ = [
     "JOB_STATES",
     "KNOWN_BATCH",
+    "AppliedUpdates",
     "AttemptRow",
     "ClaimedJob",
     "DamageRow",
@@ -189,6 +207,8 @@ __all__ = [
     "GitCredential",
     "JobPriority",
     "JobRow",
+    "JournalRow",
+    "JournalSize",
     "KeptAnswer",
     "Key",
     "NewDelivery",
@@ -217,6 +237,7 @@ __all__ = [
     "Upstream",
     "Webhook",
     "adopt_packs",
+    "allow_release_without_journal",
     "apply_ref_updates",
     "bear_repo",
     "claim_job",
@@ -234,7 +255,9 @@ __all__ = [
     "delete_upstream",
     "delete_webhook",
     "disable_webhook",
+    "drop_flushed_rows",
     "extend_lease",
+    "extend_maintenance_lease",
     "find_credential",
     "find_credential_of_repo",
     "find_delivery",
@@ -287,9 +310,11 @@ __all__ = [
     "list_events_after",
     "list_events_to_fan_out",
     "list_found_packs",
+    "list_journal_packs",
+    "list_journals",
     "list_keys",
     "list_known_packs",
-    "list_live_packs",
+    "list_packs",
     "list_passing_packs",
     "list_pending_deliveries",
     "list_ready_webhooks",
@@ -298,6 +323,7 @@ __all__ = [
     "list_refs_page",
     "list_repos",
     "list_repos_to_adopt",
+    "list_repos_with_journal",
     "list_repos_with_missed_events",
     "list_repos_with_news",
     "list_repos_with_packs",
@@ -306,6 +332,7 @@ __all__ = [
     "list_signing_keys",
     "list_subscribers",
     "lock_repo",
+    "make_packs_live",
     "mark_event_fanned_out",
     "mark_expired_deleted",
     "mark_failed",
@@ -313,9 +340,11 @@ __all__ = [
     "mark_repo_deleted",
     "mark_synced",
     "mark_syncing",
+    "measure_journal",
     "note_pack_name",
     "preview_ref_updates",
     "record_attempts",
+    "release_maintenance_lease",
     "release_webhook",
     "replace_packs",
     "reseal_password",
@@ -328,5 +357,6 @@ __all__ = [
     "start_cleaning_repos",
     "start_deleting",
     "start_deleting_all",
+    "take_maintenance_lease",
     "undelete_repo_row",
 ]

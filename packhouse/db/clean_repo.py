@@ -30,12 +30,13 @@ def delete_rows_of_repos(session: Session, repos: Sequence[Repo], *, now: int) -
 
 
 def delete_history_of_repos(session: Session, repos: Sequence[Repo], *, limit: int, now: int) -> list[Repo]:
-    """Delete about `limit` refs and entries of ref logs at most, and mark the emptied repositories as cleaned.
+    """Delete about `limit` rows of journals, refs and ref logs. Mark the emptied repositories as cleaned.
 
     Each repository has an equal share of the limit. Returns the repositories that have rows left.
     """
     share = max(1, limit // (2 * len(repos)))
     rows: list[dict[str, SqlValue]] = [{"repo_id": repo.id, "limit": share} for repo in repos]
+    session.run_many("delete_journal_page", rows)
     session.run_many("delete_refs_page", rows)
     session.run_many("delete_ref_log_page", rows)
     if mark_repos_cleaned(session, [repo.id for repo in repos], now=now) == len(repos):

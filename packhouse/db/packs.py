@@ -25,11 +25,20 @@ class PackState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PackList:
-    """The live packs of a repository at one version, oldest first.
+class JournalRow:
+    """A pack in the journal, without its content. `id` grows with the order in which the rows came."""
 
-    `state` is the random number that was written with `version`. Lists of one `generation` differ only in added
-    packs. `is_adopted` tells that the server has looked at the folder of an earlier release.
+    id: int
+    pack: Pack
+
+
+@dataclass(frozen=True, slots=True)
+class PackList:
+    """What a repository consists of at one pair of versions: its live packs and its journal rows, oldest first each.
+
+    `state` is the random number that was written with `version`, and `refs_state` that of `refs_version`. A change of
+    the journal changes `refs_version`. Lists of one `generation` differ only in added packs. `is_adopted` tells that
+    the server has looked at the folder of an earlier release.
     """
 
     version: int
@@ -37,6 +46,19 @@ class PackList:
     generation: int
     is_adopted: bool
     packs: tuple[Pack, ...]
+    refs_version: int = 0
+    refs_state: int = 0
+    journal: tuple[JournalRow, ...] = ()
+
+    @property
+    def versions(self) -> tuple[int, int, int, int]:
+        """The versions and states that identify the list."""
+        return self.version, self.state, self.refs_version, self.refs_state
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the repository holds no object."""
+        return not self.packs and not self.journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +121,22 @@ def replace_packs(
     return True
 
 
-def list_live_packs(session: Session, repo_id: RepoKey) -> PackList | None:
-    """Return the live packs of the repository; None if it is gone."""
-    rows = session.all("list_live_packs", repo_id=repo_id)
-    if not rows or rows[0][4] is not None:
+def list_packs(session: Session, repo_id: RepoKey, *, even_deleted: bool = False) -> PackList | None:
+    """Return live packs and journal rows of the repository; None if it is gone, or deleted without `even_deleted`."""
+    rows = session.all("list_packs", repo_id=repo_id)
+    if not rows or (rows[0][6] is not None and not even_deleted):
         return None
-    version, state, generation, adopted_at = rows[0][:4]
-    packs = tuple(Pack(*row[5:]) for row in rows if row[5] is not None)
-    return PackList(version, state, generation, adopted_at is not None, packs)
+    version, state, generation, refs_version, refs_state, adopted_at = rows[0][:6]
+    packs = tuple(Pack(*row[8:]) for row in rows if row[7] == 0)
+    journal = tuple(JournalRow(row[7], Pack(*row[8:])) for row in rows if row[7])
+    return PackList(
+        version, state, generation, adopted_at is not None, packs, refs_version, refs_state, journal
+    )
 
 
 def is_current(session: Session, repo_id: RepoKey, listed: PackList) -> bool:
     """Tell whether a list that was read before is still the repository's list."""
-    row = session.one("find_packs_version", repo_id=repo_id)
-    return row is not None and (row[0], row[1], row[2]) == (listed.version, listed.state, None)
+    return session.one("find_packs_version", repo_id=repo_id) == (*listed.versions, None)
 
 
 def list_known_packs(session: Session, repo_id: RepoKey) -> dict[str, PackState]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
+from packhouse.db.journal import JournalSize, insert_journal_rows
 from packhouse.db.packs import make_packs_live
 from packhouse.db.repos import RepoNotFound, find_repo_by_id
 from packhouse.db.session import Session, SqlValue
@@ -21,10 +22,11 @@ from packhouse.git import (
     new_name_fault,
     trusted_refname,
 )
-from packhouse.git.packs import Pack
+from packhouse.git.packs import MemoryPack, Pack
 from packhouse.ids import RepoKey
 
 __all__ = [
+    "AppliedUpdates",
     "DefaultBranchProtected",
     "RefMismatch",
     "RefMissing",
@@ -80,6 +82,14 @@ class RefOutcome:
         return self.error is None and self.previous_oid != self.update.new_oid
 
 
+@dataclass(frozen=True, slots=True)
+class AppliedUpdates:
+    """The outcomes of a ref transaction, and the size of the repository's journal after it."""
+
+    outcomes: list[RefOutcome]
+    journal: JournalSize
+
+
 class RefMismatch(Conflict):
     """The ref has another value than the caller expected. `actual` is its value, None for an absent ref."""
 
@@ -125,26 +135,36 @@ def apply_ref_updates(
     state: int,
     now: int,
     packs: Sequence[Pack] = (),
+    small_packs: Sequence[MemoryPack] = (),
     atomic: bool = True,
-) -> list[RefOutcome]:
+) -> AppliedUpdates:
     """Apply `updates` in the session's transaction, log them and list `packs`. Return the outcomes in the same order.
 
-    `packs` are stored durably and *incoming*. `state` is the random number of the new versions. New refs count as made
-    in the order of `updates`. Deletions are applied first, so deleting `a` makes room for `a/b`.
+    `packs` are stored durably and *incoming*. `small_packs` become rows of the journal. `state` is the random number of
+    the new versions. New refs count as made in the order of `updates`. Deletions are applied first, so deleting `a`
+    makes room for `a/b`.
 
     With `atomic` the first failing update is raised, and the caller's transaction must end with it. Without it, failing
     updates are skipped, and their outcomes have the error. Errors of an update are RefMismatch, RefMissing,
     RefNameConflict, DefaultBranchProtected, NewNameRefused, and Invalid for a ref that is named twice. Raises
     RepoNotFound if the repository is gone, and PackNotIncoming.
     """
-    row = session.one("begin_ref_transaction", repo_id=repo_id, state=state, packs=len(packs))
+    row = session.one(
+        "begin_ref_transaction",
+        repo_id=repo_id,
+        state=state,
+        packs=len(packs),
+        journal_rows=len(small_packs),
+        journal_bytes=sum(pack.pack.size_bytes for pack in small_packs),
+    )
     if row is None:
         raise RepoNotFound(repo_id)
-    refs_version, default_branch = row
+    refs_version, default_branch, journal_rows, journal_bytes = row
     outcomes = _decide_all(session, repo_id, updates, default_branch=default_branch, atomic=atomic)
     _write(session, repo_id, outcomes, refs_version=refs_version, actor=actor, action=action, now=now)
     make_packs_live(session, repo_id, packs, now=now)
-    return outcomes
+    insert_journal_rows(session, repo_id, small_packs, now=now)
+    return AppliedUpdates(outcomes, JournalSize(journal_rows, journal_bytes))
 
 
 def preview_ref_updates(

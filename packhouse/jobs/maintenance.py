@@ -9,10 +9,11 @@ from packhouse.errors import Unavailable
 from packhouse.limits import vacuum_steps_max
 from packhouse.log import log_event
 from packhouse.node import Node, ShouldStop, report_unknown_folders
-from packhouse.repository import adopt_all, consolidate, find_lost_packs, recheck_damage, sweep
+from packhouse.repository import adopt_all, find_lost_packs, maintain, recheck_damage, relieve_journal, sweep
 
 _SWEEP_EVERY_S: Final = 600.0
 _REST_MAX_S: Final = 2.0  # between two pages of long work
+_RELIEVE_EVERY_S: Final = 60.0
 _LOOK_EVERY_S: Final = 0.2  # a loop without requests notices within this time that it must stop
 
 
@@ -31,6 +32,7 @@ class Maintenance:
         self._node = node
         self._stopping = stopping
         self._sweep_at = 0.0
+        self._relieve_at = 0.0
 
     def begin(self) -> None:
         """Do the work that is due once at start: sweep, and look for leftovers and lost packs of earlier processes."""
@@ -43,10 +45,13 @@ class Maintenance:
         self._sweep_at = self._node.monotonic() + _SWEEP_EVERY_S
 
     def run_once(self, *, wait_s: float) -> None:
-        """Consolidate the next repository with a request, if one comes within `wait_s`; sweep when that is due."""
+        """Maintain the next repository with a request, if one comes within `wait_s`; sweep when that is due."""
         repo_id = self._node.maintenance.get(timeout_s=wait_s)
         if repo_id is not None:
-            _guarded("consolidate", consolidate, self._node, repo_id)
+            _guarded("maintain", maintain, self._node, repo_id)
+        if self._node.monotonic() >= self._relieve_at:
+            _guarded("relieve the journal", relieve_journal, self._node, self._stopping.is_set)
+            self._relieve_at = self._node.monotonic() + _RELIEVE_EVERY_S
         if self._node.monotonic() >= self._sweep_at:
             _guarded("sweep", sweep, self._node)
             _guarded("take over repositories", adopt_all, self._node, Pace(self._node, self._stopping))

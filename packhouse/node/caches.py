@@ -11,6 +11,7 @@ from packhouse.bounded_cache import BoundedCache
 from packhouse.db import PackList
 from packhouse.git import Oid
 from packhouse.git.objects import TreeTable
+from packhouse.git.packs import MemoryPack
 from packhouse.ids import RepoKey
 from packhouse.limits import KIB, Limits
 
@@ -55,6 +56,9 @@ StretchCache = BoundedCache[tuple[RepoKey, Oid, int], Stretch]
 PackListCache = BoundedCache[int, PackList]
 """The newest list of live packs that was read of each repository. Readers must compare its version and state."""
 
+JournalPackCache = BoundedCache[str, MemoryPack]
+"""Packs of the journal by name. Forks have rows of the same name: these are the same pack."""
+
 ReachableCache = BoundedCache[int, Reachable]
 """The latest known set of each repository, of any version."""
 
@@ -88,8 +92,15 @@ def make_pack_list_cache(limits: Limits) -> PackListCache:
     """Return a cache that is bounded in packs of all repositories together."""
     return PackListCache(
         weight_max=limits.listed_packs_max,
-        weigh=lambda listed: len(listed.packs),
+        weigh=lambda listed: len(listed.packs) + len(listed.journal),
         overhead=_PACK_LIST_OVERHEAD_PACKS,
+    )
+
+
+def make_journal_pack_cache(limits: Limits) -> JournalPackCache:
+    """Return a cache that is bounded in bytes of memory."""
+    return JournalPackCache(
+        weight_max=limits.journal_cache_max_bytes, weigh=lambda pack: pack.weight_bytes, overhead=200
     )
 
 

@@ -17,11 +17,13 @@ from packhouse.git.objects import configure_libgit2
 from packhouse.ids import RepoId
 from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.node.caches import (
+    JournalPackCache,
     ObjectCache,
     PackListCache,
     ReachableCache,
     StretchCache,
     TreeTableCache,
+    make_journal_pack_cache,
     make_object_cache,
     make_pack_list_cache,
     make_reachable_cache,
@@ -31,6 +33,7 @@ from packhouse.node.caches import (
 from packhouse.node.damage_memory import DamageMemory
 from packhouse.node.installation import check_installation, keep_orphaned_log, remember_acceptance
 from packhouse.node.issuer_keys import make_token_verifier
+from packhouse.node.journal_meter import JournalMeter
 from packhouse.node.last_commit_cache import LastCommitCache
 from packhouse.node.maintenance_queue import MaintenanceQueue
 from packhouse.node.pack_names import PackNames
@@ -67,6 +70,8 @@ class Node:
     last_commits: LastCommitCache = field(init=False)
     histories: StretchCache = field(init=False)
     pack_lists: PackListCache = field(init=False)
+    journal_packs: JournalPackCache = field(init=False)
+    journal: JournalMeter = field(init=False)
     pack_names: PackNames = field(init=False)
     tree_tables: TreeTableCache = field(init=False)
     signatures: SignatureVerdicts = field(init=False)
@@ -83,6 +88,8 @@ class Node:
         self.histories = make_stretch_cache(self.limits)
         self.pack_names = PackNames(self.limits)
         self.pack_lists = make_pack_list_cache(self.limits)
+        self.journal_packs = make_journal_pack_cache(self.limits)
+        self.journal = JournalMeter(self.limits, size_max_bytes=self.config.journal_max_bytes)
         self.tree_tables = make_tree_table_cache(self.limits)
         self.signatures = SignatureVerdicts(verdicts_max=self.limits.signature_verdicts_max)
         self.tokens = make_token_verifier(self.database, self._read_clock, self.limits)

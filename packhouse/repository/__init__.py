@@ -31,7 +31,6 @@ from packhouse.repository.refs.writer import AllowedUpdate, RefWriter
 from packhouse.repository.repo_log import log_repo_event
 from packhouse.repository.server_identity import server_person
 from packhouse.repository.tree_maker import TreeMaker
-from packhouse.repository.upkeep.consolidate import consolidate
 from packhouse.repository.upkeep.damage_report import (
     count_damaged,
     find_lost_packs,
@@ -39,8 +38,11 @@ from packhouse.repository.upkeep.damage_report import (
     recheck_damage,
 )
 from packhouse.repository.upkeep.fault_tracing import trace_faults
+from packhouse.repository.upkeep.flush import Flushed
 from packhouse.repository.upkeep.fork_objects import copy_objects, is_reached, list_reached
+from packhouse.repository.upkeep.maintain import flush_repo, maintain
 from packhouse.repository.upkeep.push_repack import JudgedAgain, Kept, keep_only
+from packhouse.repository.upkeep.relieve import relieve_journal
 from packhouse.repository.upkeep.sweep import adopt_all, sweep
 from packhouse.repository.upstream.access import UpstreamAway, check_upstream_address, open_access
 from packhouse.repository.upstream.fetch import FetchWatch, fetch_upstream, mirrored_only
@@ -62,6 +64,7 @@ __all__ = [
     "AllowedUpdate",
     "Answer",
     "FetchWatch",
+    "Flushed",
     "History",
     "JudgedAgain",
     "Kept",
@@ -90,7 +93,6 @@ __all__ = [
     "bind",
     "check_ref_input",
     "check_upstream_address",
-    "consolidate",
     "copy_objects",
     "count_damaged",
     "expired_before",
@@ -99,6 +101,7 @@ __all__ = [
     "find_lost_packs",
     "find_reason",
     "find_unconnected",
+    "flush_repo",
     "follow_head",
     "head_target",
     "host_fault",
@@ -109,6 +112,7 @@ __all__ = [
     "list_reached",
     "list_unfit",
     "log_repo_event",
+    "maintain",
     "merge_trees",
     "mirrored_only",
     "moves_forward",
@@ -125,6 +129,7 @@ __all__ = [
     "read_last_commit",
     "recheck_damage",
     "record_sync",
+    "relieve_journal",
     "resolve_object",
     "resolve_ref",
     "server_person",

@@ -94,7 +94,7 @@ def apply_patch(write: Write, spilled: SpillFile, maker: TreeMaker) -> tuple[Oid
     with patch.open("rb") as file:
         faults = find_wrong_counts(_iter_lines(file))
     before = _find_entries(maker, named, entries_max=write.node.limits.tree_entries_max)
-    with write.node.store.new_quarantine() as scratch, NewPack(scratch.pack_dir) as images:
+    with write.node.store.new_quarantine() as scratch, NewPack(lambda: scratch.pack_dir) as images:
         scratch.make_repository()
         _provide_blobs(write.view, images, before.values())
         index = ScratchIndex(scratch.path)

@@ -19,6 +19,7 @@ from packhouse.git.commands.run import GitFailed
 from packhouse.git.objects import ObjectCorrupt, ObjectMissing
 from packhouse.git.packs import Pack, PackCorrupt
 from packhouse.node import Node
+from packhouse.repository.journal import JournalReader, hold_journal
 from packhouse.repository.packs import GONE, open_packs, place_of, read_packs
 from packhouse.repository.repo_log import log_repo_event
 from packhouse.storage import Mended, PackFault
@@ -56,7 +57,9 @@ def mend(node: Node, repo: Repo, *, trusting: bool = False) -> Mended:
     With `trusting`, a file that was found sound before and looks unchanged is not read again. After a failure
     `trusting` must be off, because bits can flip without a visible change of the file.
     """
-    mended = node.store.mend(repo.public_id, list_listed_packs(node, repo), trusting=trusting)
+    listed = read_packs(node, repo, fresh=True)
+    mended = node.store.mend(repo.public_id, listed.packs, trusting=trusting)
+    mended.faults += hold_journal(node, repo, listed).faults
     note_mended(node, repo, mended)
     return mended
 
@@ -72,7 +75,8 @@ def note_mended(node: Node, repo: Repo, mended: Mended) -> None:
         )
     if mended.faults:
         # Maintenance may have replaced a pack, or the repository may be gone, since the list was read.
-        listed = {pack.name for pack in list_listed_packs(node, repo)}
+        now = read_packs(node, repo, fresh=True)
+        listed = {pack.name for pack in now.packs} | {row.pack.name for row in now.journal}
         mended.faults = [f for f in mended.faults if f.pack in listed or (listed and not f.pack)]
         for fault in mended.faults:
             note_damage(node, repo, fault)
@@ -116,10 +120,9 @@ def _find_witness(node: Node, repo: Repo, pack: str) -> str:
         held = set(oids)
         return next((oid for oid in values if oid in held), oids[0])
     try:
-        with (
-            contextlib.closing(open_packs(node, repo, read_packs(node, repo, fresh=True))) as opened,
-            opened.reader() as reader,
-        ):
+        journal = hold_journal(node, repo, read_packs(node, repo, fresh=True))
+        with contextlib.closing(open_packs(node, repo, journal.listed)) as opened, opened.reader() as stored:
+            reader = JournalReader(journal.packs, lambda: stored)
             return next((oid for oid in values if reader.kind_and_size(oid) is None), "")
     except (OSError, Corrupt):  # another pack is damaged, too
         return next(iter(values), "")
@@ -236,7 +239,7 @@ def require_whole(node: Node, repo: Repo) -> None:
 
 
 def list_listed_packs(node: Node, repo: Repo) -> Sequence[Pack]:
-    """Return the live packs of the repository as they are now; empty for a deleted repository."""
+    """Return the live stored packs of the repository as they are now; empty for a deleted repository."""
     return read_packs(node, repo, fresh=True).packs
 
 
@@ -253,7 +256,10 @@ def is_damaged(node: Node, repo: Repo, pack: Pack, oid: str = "") -> bool:
 
 def _look_at(node: Node, repo: Repo, oid: Oid) -> tuple[RepositoryDamaged | None, bool]:
     """Read an object that could not be used; return the error to raise for it, and whether it is there and sound."""
-    with contextlib.closing(open_packs(node, repo, read_packs(node, repo, fresh=True))) as opened:
+    held = hold_journal(node, repo, read_packs(node, repo, fresh=True))
+    if any(oid in pack for pack in held.packs):
+        return None, True
+    with contextlib.closing(open_packs(node, repo, held.listed)) as opened:
         reader = FreshReader(place_of(node, opened))
         try:
             header = reader.kind_and_size(oid)

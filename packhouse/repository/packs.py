@@ -11,14 +11,14 @@ from packhouse.db import (
     is_current,
     list_found_packs,
     list_known_packs,
-    list_live_packs,
+    list_packs,
 )
 from packhouse.errors import Unavailable
 from packhouse.git.commands.environment import GitPlace
 from packhouse.ids import RepoId, RepoKey
 from packhouse.node import Node
 from packhouse.repository.repo_log import log_repo_event
-from packhouse.storage import OpenedPacks, PackSet
+from packhouse.storage import OpenedPacks, PackSet, ShownPacks
 
 _NAME = re.compile(r"[0-9a-f]{40}")
 GONE: Final = PackList(version=-1, state=0, generation=0, is_adopted=True, packs=())
@@ -26,19 +26,19 @@ GONE: Final = PackList(version=-1, state=0, generation=0, is_adopted=True, packs
 
 
 def read_packs(node: Node, repo: Repo, *, fresh: bool = False) -> PackList:
-    """Return the live packs at `repo.packs_version` or later; with `fresh`, as they are now.
+    """Return live packs and journal rows at the versions of `repo` or later; with `fresh`, as they are now.
 
     A repository that was deleted meanwhile gives GONE.
     """
     known = node.pack_lists.get(repo.id)
-    seen = (repo.packs_version, repo.packs_state)
-    if known is not None and not fresh and (known.version, known.state) == seen:
+    seen = (repo.packs_version, repo.packs_state, repo.refs_version, repo.refs_state)
+    if known is not None and not fresh and known.versions == seen:
         return known
     with node.database.read() as session:
         # Most lists are current, so SQL is asked whether this one is. A list that is known to be old is read anew.
         if known is not None and fresh and known.is_adopted and is_current(session, repo.id, known):
             return known
-        listed = list_live_packs(session, repo.id)
+        listed = list_packs(session, repo.id)
     if listed is not None and not listed.is_adopted:
         listed = _adopt_and_list(node, repo, listed)
     if listed is None:
@@ -52,9 +52,16 @@ def open_packs(node: Node, repo: Repo, listed: PackList) -> OpenedPacks:
     return node.store.open(repo.public_id, PackSet(listed.generation, listed.packs))
 
 
-def place_of(node: Node, opened: OpenedPacks) -> GitPlace:
-    """Return where git sees the objects of opened packs, without any refs."""
-    return GitPlace(node.store.skeleton(), opened.object_dir.absolute(), descriptors=opened.descriptors)
+def place_of(node: Node, opened: OpenedPacks, journal: ShownPacks | None = None) -> GitPlace:
+    """Return where git sees the objects of opened packs and of the shown journal, without any refs."""
+    if journal is None:
+        return GitPlace(node.store.skeleton(), opened.object_dir.absolute(), descriptors=opened.descriptors)
+    return GitPlace(
+        node.store.skeleton(),
+        opened.object_dir.absolute(),
+        beneath=(journal.object_dir.absolute(),),
+        descriptors=(*opened.descriptors, *journal.descriptors),
+    )
 
 
 def adopt(node: Node, repos: Sequence[tuple[RepoKey, RepoId]]) -> dict[RepoId, list[str]]:
@@ -105,4 +112,4 @@ def _adopt_and_list(node: Node, repo: Repo, listed: PackList) -> PackList | None
     if strays:
         log_repo_event(repo, "packs listed that an earlier release left", packs=strays)
     with node.database.read() as session:
-        return list_live_packs(session, repo.id)
+        return list_packs(session, repo.id)

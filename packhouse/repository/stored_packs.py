@@ -22,7 +22,7 @@ from packhouse.db import (
     insert_incoming_pack,
     is_repo_cleaned,
     list_known_packs,
-    list_live_packs,
+    list_packs,
     list_passing_packs,
     start_deleting,
 )
@@ -191,7 +191,7 @@ def _without_damaged(node: Node, packs: Sequence[PassingPack]) -> list[PassingPa
     for pack in packs:
         if pack.repo_id not in is_whole:
             with node.database.read() as session:
-                listed = list_live_packs(session, pack.repo_id)
+                listed = list_packs(session, pack.repo_id)
             is_whole[pack.repo_id] = listed is None or not node.store.missing(pack.public_id, listed.packs)
     return [pack for pack in packs if is_whole[pack.repo_id]]
 

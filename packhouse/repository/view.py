@@ -17,7 +17,8 @@ from packhouse.git import EMPTY_TREE_OID, Oid, RefName
 from packhouse.git.commands.cat_file import FreshReader
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import AtPlace, GitFailed
-from packhouse.git.objects import ObjectMissing, ObjectReader, Objects
+from packhouse.git.objects import ObjectMissing, Objects
+from packhouse.git.packs import MemoryPack
 from packhouse.node import Node
 from packhouse.repository.damage import (
     RepositoryDamaged,
@@ -30,8 +31,9 @@ from packhouse.repository.damage import (
     telling_damage,
 )
 from packhouse.repository.git import RepoGit
+from packhouse.repository.journal import JournalReader, NoObjects, hold_journal
 from packhouse.repository.packs import open_packs, place_of, read_packs
-from packhouse.storage import Mended, OpenedPacks
+from packhouse.storage import Mended, OpenedPacks, ShownPacks
 
 T = TypeVar("T")
 
@@ -49,16 +51,15 @@ class RepoView(Closing):
         self._known_refs: dict[tuple[str, RefName], Ref | None] = {}
         self._listed: PackList | None = None
         self._opened: OpenedPacks | None = None
-        self._reader: ObjectReader | None = None
+        self._journal: tuple[MemoryPack, ...] | None = None
+        self._shown: ShownPacks | None = None
+        self._reader: Objects | None = None
         self._in_use = contextlib.ExitStack()
 
     def close(self) -> None:
         """Close the packs and readers. Closing twice is harmless, and the view may be used again."""
-        self._reader = None
+        self._reader = self._opened = self._journal = self._shown = None
         self._in_use.close()
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            opened.close()
 
     def know_ref(self, namespace: str, refname: RefName, ref: Ref | None) -> None:
         """Remember a ref, or its absence (None), from the query that found the repository."""
@@ -75,7 +76,7 @@ class RepoView(Closing):
     @property
     def is_empty(self) -> bool:
         """Tell whether the repository holds no object. Asks SQL."""
-        return not self._list().packs and not self._list(fresh=True).packs
+        return self._look().is_empty and self._look(fresh=True).is_empty
 
     def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
         """Return kind (blob, tree, commit, tag) and size in bytes, or None when the repository never had the object.
@@ -134,12 +135,15 @@ class RepoView(Closing):
 
     def place(self) -> GitPlace:
         """Return where git sees the objects as they are now. For RepoGit, and for code that works over a view."""
-        opened = self._open(fresh=True)
-        assert self._listed is not None, "it was read to open the packs"
-        mended = self.node.store.recheck(self.repo.public_id, opened, self._listed.packs)
+        self._look(fresh=True)
+        journal, opened = self.journal(), self._open()
+        mended = self.node.store.recheck(self.repo.public_id, opened, self._look().packs)
         if mended.rebuilt or mended.faults:
             note_mended(self.node, self.repo, mended)
-        return place_of(self.node, opened)
+        if journal and (self._shown is None or not self._shown.is_in_place):
+            shown = self.node.store.show_journal(self.repo.public_id, journal)
+            self._shown = self._in_use.enter_context(shown)
+        return place_of(self.node, opened, self._shown)
 
     def git_for_threads(self) -> RepoGit:
         """Return git on the objects as they are now, for several threads at once."""
@@ -163,49 +167,74 @@ class RepoView(Closing):
         require_whole(self.node, self.repo)
 
     def packs(self) -> OpenedPacks:
-        """Return the opened packs as they are now. For code that copies whole packs."""
-        return self._open(fresh=True)
+        """Return the opened stored packs as they are now. For code that copies whole packs."""
+        self._look(fresh=True)
+        self.journal()
+        return self._open()
+
+    def journal(self) -> tuple[MemoryPack, ...]:
+        """Return the packs of the journal. They belong to the same list as the stored packs of this view."""
+        if self._journal is None:
+            held = hold_journal(self.node, self.repo, self._look())
+            self._show_list(held.listed)
+            self._journal = held.packs
+            if held.faults:
+                note_mended(self.node, self.repo, Mended([], list(held.faults)))
+        return self._journal
 
     def listed(self) -> PackList:
         """Return the list of packs that the view was opened with. Opens the view if it is not open."""
-        self._open(fresh=False)
-        assert self._listed is not None
-        return self._listed
+        self.journal()
+        self._open()
+        return self._look()
 
-    def _list(self, *, fresh: bool = False) -> PackList:
+    def _look(self, *, fresh: bool = False) -> PackList:
+        """Return the list of the view; with `fresh`, the list is read anew, and a changed one is opened anew."""
         if self._listed is None or fresh:
-            return read_packs(self.node, self.repo, fresh=fresh)
+            self._show_list(read_packs(self.node, self.repo, fresh=fresh))
+        assert self._listed is not None, "it was read"
         return self._listed
 
-    def _open(self, *, fresh: bool) -> OpenedPacks:
-        """Return the opened packs of the list; with `fresh`, the list is read anew."""
-        if self._opened is not None and not fresh:
-            return self._opened
-        listed = self._list(fresh=fresh)
-        if self._opened is not None and listed == self._listed and not self._opened.mended.faults:
-            return self._opened
-        opened = open_packs(self.node, self.repo, listed)
-        if opened.mended.faults or opened.mended.rebuilt:
-            opened, listed = self._open_without_gone(opened, listed)
-        self.close()
-        self._opened, self._listed = opened, listed
-        return opened
+    def _show_list(self, listed: PackList) -> None:
+        """Read from the packs of a list from now on. Packs that git may still use stay open until the view closes."""
+        has_faults = self._opened is not None and bool(self._opened.mended.faults)
+        if listed != self._listed or has_faults:
+            self._reader = self._opened = self._journal = self._shown = None
+            self._listed = listed
 
-    def _open_without_gone(self, opened: OpenedPacks, listed: PackList) -> tuple[OpenedPacks, PackList]:
+    def _open(self) -> OpenedPacks:
+        """Return the opened stored packs of the list."""
+        if self._opened is None:
+            listed = self._look()
+            opened = open_packs(self.node, self.repo, listed)
+            if opened.mended.faults or opened.mended.rebuilt:
+                opened = self._open_without_gone(opened, listed)
+            self._opened = opened
+            self._in_use.callback(opened.close)
+        return self._opened
+
+    def _open_without_gone(self, opened: OpenedPacks, listed: PackList) -> OpenedPacks:
         """Open again when packs are gone and the list has changed. Note rebuilt files and unusable packs."""
         mended = opened.mended
-        now = self._list(fresh=True)
+        now = read_packs(self.node, self.repo, fresh=True)
         if mended.faults and (now.version, now.state) != (listed.version, listed.state):
             opened.close()
-            opened, listed = open_packs(self.node, self.repo, now), now
+            self._show_list(now)
+            self.journal()
+            opened = open_packs(self.node, self.repo, self._look())
             mended = Mended([*mended.rebuilt, *opened.mended.rebuilt], opened.mended.faults)
         note_mended(self.node, self.repo, mended)
-        return opened, listed
+        return opened
 
-    def _reading(self) -> ObjectReader:
+    def _reading(self) -> Objects:
         if self._reader is None:
-            self._reader = self._in_use.enter_context(self._open(fresh=False).reader())
+            self._reader = JournalReader(self.journal(), self._read_stored)
         return self._reader
+
+    def _read_stored(self) -> Objects:
+        if not self._look().packs:
+            return NoObjects()
+        return self._in_use.enter_context(self._open().reader())
 
     def _ask(self, oid: Oid, ask: Callable[[Objects], T | None]) -> T | None:
         """Return the result of `ask`; None when it finds nothing and nothing is damaged."""
@@ -221,17 +250,15 @@ class RepoView(Closing):
             return None
 
     def _has_newer_list(self) -> bool:
-        """Open the packs that are listed now; tell whether the list has changed."""
-        before = self._listed
-        opened = self._opened
-        self._open(fresh=True)
+        """Show the packs that are listed now; tell whether there may be more to read."""
+        before, opened = self._listed, self._opened
+        self._look(fresh=True)
         return self._listed != before or self._opened is not opened
 
     def _ask_again(self, oid: Oid, ask: Callable[[Objects], T | None]) -> T | None:
         """Rebuild derived files, then ask again with new readers: one in this process, and a new git process."""
         node, repo = self.node, self.repo
-        listed = self._list(fresh=True)
-        if not listed.packs:
+        if self._look(fresh=True).is_empty:
             return None
         faults = mend(node, repo).faults
         found: T | None = None

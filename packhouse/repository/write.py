@@ -22,12 +22,13 @@ from packhouse.git import Oid, hash_object
 from packhouse.git.commands.cat_file import FreshReader
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import GitFailed
-from packhouse.git.objects import ObjectReader
-from packhouse.git.packs import Pack, PackWriter
+from packhouse.git.objects import ObjectReader, Objects
+from packhouse.git.packs import MemoryPack, Pack, PackCorrupt, PackInflatesTooMuch, PackWriter
 from packhouse.node import Node
 from packhouse.repository.git import RepoGit
+from packhouse.repository.journal import JournalReader
 from packhouse.repository.packs import open_packs
-from packhouse.repository.stored_packs import FoundPack, drop_incoming, store_packs
+from packhouse.repository.stored_packs import FoundPack, drop_incoming, new_pack_name, store_packs
 from packhouse.repository.view import RepoView
 from packhouse.storage import NewPack, OpenedPacks, Quarantine, SpillFile, describe_pack
 
@@ -41,6 +42,27 @@ class CommittedObjectRefused(Invalid):
 
     code = Code.COMMITTED_OBJECT_REFUSED
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a ref transaction lists: `packs` that are stored, and `small_packs` that it adds to the journal."""
+
+    packs: list[Pack]
+    small_packs: list[MemoryPack]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to list."""
+        return not self.packs and not self.small_packs
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of all packs."""
+        return sum(pack.size_bytes for pack in (*self.packs, *(held.pack for held in self.small_packs)))
+
+
+NOTHING_PUBLISHED: Final = Published([], [])
 
 
 class Write(Discarding):
@@ -61,8 +83,9 @@ class Write(Discarding):
         self._linked: list[tuple[str, Pack]] = []
         self._source: OpenedPacks | None = None
         self._incoming: list[str] = []
-        self._unlisted: list[Pack] = []
-        self._published_bytes = 0
+        self._copied: list[MemoryPack] = []
+        self._published = Published([], [])
+        self._kept_bytes = 0
 
     def send_to(self, repo: Repo) -> None:
         """Publish to another repository: a fork's packs are made over a view of its source."""
@@ -117,13 +140,11 @@ class Write(Discarding):
                 for file in sorted(folder.iterdir()):
                     yield reader.read(Oid(folder.name + file.name))
 
-    def reader(self) -> ObjectReader:
+    def reader(self) -> Objects:
         """Return a reader of the new objects and of the view's, as they are now. The view must stay open."""
-        beneath = self._beneath()
-        if self._folder is None and self._new_pack is None:
-            return ObjectReader(beneath or self._objects().object_dir)
         self._show_new_pack()
-        return ObjectReader(self._objects().object_dir, beneath)
+        packs, journal = self.view.packs(), self.view.journal()
+        return JournalReader(journal, lambda: ObjectReader(self._objects().object_dir, packs.object_dir))
 
     def fresh_reader(self) -> FreshReader:
         """Return a reader of the same objects that uses a new git process for each object."""
@@ -135,11 +156,12 @@ class Write(Discarding):
         if self._folder is None and self._new_pack is None:
             return place
         self._show_new_pack()
+        assert place.object_dir is not None, "a view has a folder of packs"
         folder = self._objects()
         return GitPlace(
             folder.make_repository().absolute(),
             folder.object_dir.absolute(),
-            beneath=None if self.view.is_empty else place.object_dir,
+            beneath=(place.object_dir, *place.beneath),
             descriptors=place.descriptors,
         )
 
@@ -217,31 +239,41 @@ class Write(Discarding):
         if reason is not None:
             raise CommittedObjectRefused(reason)
 
-    def publish(self) -> list[Pack]:
-        """Store the new packs durably; return the packs that the ref transaction must list, also of earlier calls.
+    def copy_journaled(self, pack: MemoryPack) -> None:
+        """Publish a pack of the view's journal, too. Every object in it must be wanted."""
+        self._copied.append(pack)
 
-        More objects may be added afterwards and published by another call. Raises Unavailable and OSError when the
-        store or the database takes no writes.
+    def publish(self, *, may_journal: bool = True) -> Published:
+        """Make the new packs ready for the ref transaction; return what it must list, also of earlier calls.
+
+        A small pack will be a row of the journal, unless `may_journal` is off or the journal has no room. Other packs
+        are stored durably. More objects may be added afterwards and published by another call. Raises Unavailable and
+        OSError when the store or the database takes no writes.
         """
         assert self._is_kept, "made for reading"
-        found = list(self._found_packs())
+        is_room = may_journal and self.node.journal.has_room(self.repo.id)
+        small, found = self._sort_packs(self.node.limits.journal_pack_max_bytes if is_room else 0)
+        self._published.small_packs.extend([*small, *self._copied])
         if found:
             stored = store_packs(self.node, self.repo, found, noted=self._incoming)
-            self._unlisted += stored
-            self._published_bytes += sum(pack.size_bytes for pack in stored)
+            self._published.packs.extend(stored)
+        self._copied.clear()
         self._linked.clear()
         self.forget_writer()
-        return list(self._unlisted)
+        return self._published
 
     @property
     def published_bytes(self) -> int:
         """The size of all packs published so far."""
-        return self._published_bytes
+        return self._kept_bytes + self._published.size_bytes
 
     def keep_published(self) -> None:
         """Keep the published packs: the ref transaction has listed them."""
+        for pack in self._published.small_packs:
+            self.node.journal_packs.put(pack.pack.name, pack)
+        self._kept_bytes += self._published.size_bytes
         self._incoming.clear()
-        self._unlisted.clear()
+        self._published = Published([], [])
 
     def discard(self) -> None:
         """Remove packs that are not published, or published and not listed. Harmless when done before."""
@@ -256,27 +288,67 @@ class Write(Discarding):
         if names:
             drop_incoming(self.node, self.repo, names)
 
-    def _found_packs(self) -> Iterator[FoundPack]:
+    def _sort_packs(self, small_max_bytes: int) -> tuple[list[MemoryPack], list[FoundPack]]:
+        """Return the new packs of at most `small_max_bytes`, in memory, and the others."""
+        small: list[MemoryPack] = []
+        found: list[FoundPack] = []
         for source_id, pack in self._linked:
             assert self._source is not None, "it was opened with the first of them"
-            yield FoundPack(pack, linked_from=source_id, shown_in=self._source.object_dir / "pack")
-        if self._folder is not None:
-            for idx in sorted(self._folder.pack_dir.glob("pack-*.idx")):
-                if not idx.name.startswith(_SHOWN):
-                    pack_path = idx.with_suffix(".pack")
-                    yield FoundPack(describe_pack(str(pack_path)), files=(pack_path, idx))
+            found.append(FoundPack(pack, linked_from=source_id, shown_in=self._source.object_dir / "pack"))
+        for pack_path in self._list_packs_of_git():
+            pack = describe_pack(str(pack_path))
+            held = self._hold(pack_path.read_bytes()) if pack.size_bytes <= small_max_bytes else None
+            if held is None:
+                found.append(FoundPack(pack, files=(pack_path, pack_path.with_suffix(".idx"))))
+            else:
+                small.append(held)
         if self._new_pack is not None and len(self._new_pack.writer):
-            finished, pack_path, idx = self._new_pack.finish()
-            yield FoundPack(finished.pack, files=(pack_path, idx))
+            held = self._hold_own(self._new_pack.writer, small_max_bytes)
+            if held is not None:
+                small.append(held)
+            else:
+                info, pack_path, idx = self._new_pack.finish()
+                found.append(FoundPack(info.pack, files=(pack_path, idx)))
+        return small, found
+
+    def _list_packs_of_git(self) -> list[Path]:
+        """Return the packs that git has finished in the folder: those with an idx."""
+        if self._folder is None:
+            return []
+        idxs = sorted(self._folder.pack_dir.glob("pack-*.idx"))
+        return [idx.with_suffix(".pack") for idx in idxs if not idx.name.startswith(_SHOWN)]
+
+    def _hold_own(self, writer: PackWriter, small_max_bytes: int) -> MemoryPack | None:
+        """Return the pack of this process in memory; None if it is too large for the journal."""
+        if writer.new_bytes > self.node.limits.journal_pack_inflated_max_bytes or not small_max_bytes:
+            return None
+        finished = writer.finish_in_memory()
+        if finished is None:  # git has seen it, or it is large
+            assert self._new_pack is not None, "it is its writer's"
+            info, pack_path, _idx = self._new_pack.finish()
+            if info.pack.size_bytes > small_max_bytes:
+                return None
+            finished = info, pack_path.read_bytes()
+        if finished[0].pack.size_bytes > small_max_bytes:
+            return None
+        return MemoryPack.of(new_pack_name(self.node), finished[1], finished[0].entries)
+
+    def _hold(self, data: bytes) -> MemoryPack | None:
+        """Return a pack of git in memory; None for a pack that we store instead.
+
+        Its objects take too much memory, or git accepts a form that we do not read.
+        """
+        inflated_max_bytes = self.node.limits.journal_pack_inflated_max_bytes
+        try:
+            return MemoryPack.parse(new_pack_name(self.node), data, inflated_max_bytes=inflated_max_bytes)
+        except (PackInflatesTooMuch, PackCorrupt):
+            return None
 
     def _objects(self) -> Quarantine:
         if self._folder is None:
             store = self.node.store
             self._folder = store.new_quarantine() if self._is_kept else store.new_scratch()
         return self._folder
-
-    def _beneath(self) -> Path | None:
-        return None if self.view.is_empty else self.view.packs().object_dir
 
     def _show_new_pack(self) -> None:
         """Show this process's pack to git, by a link in the folder where git looks for packs."""

@@ -4,6 +4,7 @@ from packhouse.storage.data_folder import is_data_folder, iter_settled_repo_ids
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.file_cache import FileCache
 from packhouse.storage.files import link_or_copy
+from packhouse.storage.journal_folders import ShownPacks
 from packhouse.storage.new_pack import NewPack
 from packhouse.storage.pack_file import describe_pack
 from packhouse.storage.quarantine import Quarantine
@@ -20,6 +21,7 @@ __all__ = [
     "PackSet",
     "PackStore",
     "Quarantine",
+    "ShownPacks",
     "SpillFile",
     "describe_pack",
     "is_data_folder",

@@ -29,7 +29,8 @@ def make_bare(path: Path) -> None:
         if (path / "config").read_bytes() == BARE_CONFIG and _has_content(path):
             return
     except FileNotFoundError:  # every new folder is without one
-        (path / "objects" / "info").mkdir(parents=True, exist_ok=True)
+        for folder in ("info", "pack"):
+            (path / "objects" / folder).mkdir(parents=True, exist_ok=True)
     (path / "refs" / "heads").mkdir(parents=True, exist_ok=True)
     if not _has_content(path):
         replace_file(path / "HEAD", HEAD)

@@ -1,12 +1,30 @@
 """One use of a folder in which a store shows packs."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from packhouse.git.objects import ObjectReader
 from packhouse.storage.idle_readers import IdleReaders
 from packhouse.storage.store import Mended, OpenedPacks
+
+
+class NoPacks(OpenedPacks):
+    """The packs of a repository without stored packs. `object_dir` is an empty folder that all of them share."""
+
+    def __init__(self, object_dir: Path) -> None:
+        self.object_dir = object_dir
+        self.mended = Mended([], [])
+        self.descriptors = ()
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[ObjectReader]:
+        """See OpenedPacks."""
+        yield ObjectReader(self.object_dir)
+
+    def close(self) -> None:
+        """See OpenedPacks. There is nothing to give back."""
 
 
 class OpenedFolder(OpenedPacks):

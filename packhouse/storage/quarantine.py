@@ -26,6 +26,11 @@ class Quarantine(Discarding):
         self.pack_dir.mkdir()
         self._is_repository = False
 
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of the folder's lock. A git child that inherits it keeps the folder from the sweeper."""
+        return self._lock
+
     def make_repository(self) -> Path:
         """Make the folder a repository for git, for work on a repository that has no folder yet."""
         if not self._is_repository:
@@ -40,6 +45,13 @@ class Quarantine(Discarding):
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lock)
             self._lock = -1
+
+    def let_go(self) -> None:
+        """Remove the folder unless a git child still holds its lock. Then the sweeper removes it later."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+            _remove_if_free(self.path)
 
 
 def _make_locked_folder(root: Path) -> tuple[Path, int]:
@@ -65,21 +77,27 @@ def sweep_quarantines(root: Path) -> int:
     """Remove the quarantines of dead processes. Return their number."""
     removed = 0
     for folder in root.iterdir():
-        try:
-            descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            # The folder is being removed (perhaps by a crashed process), or is new and still empty. Then wait an hour.
-            if _has_entries(folder) or _age_s(folder) > 3600:
-                shutil.rmtree(folder, ignore_errors=True)
-                removed += 1
-            continue
-        try:
-            if try_lock(descriptor, exclusive=True, wait=False):
-                shutil.rmtree(folder, ignore_errors=True)
-                removed += 1
-        finally:
-            os.close(descriptor)
+        removed += _remove_if_free(folder)
     return removed
+
+
+def _remove_if_free(folder: Path) -> bool:
+    """Remove a quarantine whose lock is free. Return whether it was removed."""
+    try:
+        descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        # The folder is being removed (perhaps by a crashed process), or is new and still empty. Then wait an hour.
+        is_left_over = _has_entries(folder) or _age_s(folder) > 3600
+        if is_left_over:
+            shutil.rmtree(folder, ignore_errors=True)
+        return is_left_over
+    try:
+        is_free = try_lock(descriptor, exclusive=True, wait=False)
+        if is_free:
+            shutil.rmtree(folder, ignore_errors=True)
+        return is_free
+    finally:
+        os.close(descriptor)
 
 
 def _has_entries(folder: Path) -> bool:

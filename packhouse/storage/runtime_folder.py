@@ -1,9 +1,9 @@
-"""The place for files of reads while the disk is full or read-only: in memory, if there is a memory file system.
+"""The place for files that git needs and that SQL holds: in memory, if there is a memory file system.
 
     RUNTIME/packhouse-<uid>-<hash of the data folder>/
         lock                    flock: shared by the processes that use the folder
         refs/<repo id>/         a bare repository: HEAD and packed-refs from SQL, objects a link to the packs
-        scratch/<random>/       quarantines of reads
+        scratch/<random>/       packs of the journal; quarantines of reads while the disk is full or read-only
 
 RUNTIME is a memory file system if there is one, else DATA/cache. All of it may be deleted while nobody uses it.
 """
@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 
 from packhouse import limits
 from packhouse.limits import DEFAULT_LIMITS, Limits
-from packhouse.storage.bare_repo import BARE_CONFIG
+from packhouse.storage.bare_repo import BARE_CONFIG, HEAD
 from packhouse.storage.files import UNWRITABLE, try_lock
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 from packhouse.whole_files import replace_file
@@ -77,13 +77,19 @@ class RuntimeFolder:
         finally:
             os.close(lock)
 
-    def new_scratch(self) -> Quarantine:
-        """Return an empty quarantine for a read. Raises OSError if no place takes one."""
+    def new_scratch(self, fill: Callable[[Quarantine], None] = lambda _folder: None) -> Quarantine:
+        """Return a quarantine for a read, with what `fill` puts into it. Raises OSError if no place takes it."""
 
         def make(place: Path) -> Quarantine:
             root = place / "scratch"
             root.mkdir(exist_ok=True)
-            return Quarantine(root)
+            quarantine = Quarantine(root)
+            try:
+                fill(quarantine)
+            except BaseException:
+                quarantine.discard()
+                raise
+            return quarantine
 
         return self._somewhere(make)
 
@@ -218,6 +224,7 @@ def _complete(folder: Path, objects: Path) -> None:
     (folder / "refs").mkdir(exist_ok=True)
     with contextlib.suppress(FileExistsError):
         (folder / "objects").symlink_to(objects.absolute())
+    replace_file(folder / "HEAD", HEAD)
     replace_file(folder / "config", BARE_CONFIG)
 
 

@@ -13,7 +13,8 @@ from typing import Final
 
 from packhouse.git import Oid
 from packhouse.git.objects import ObjectReader
-from packhouse.git.packs import Pack
+from packhouse.git.packs import MemoryPack, Pack
+from packhouse.storage.journal_folders import ShownPacks
 from packhouse.storage.new_pack import NewPack
 from packhouse.storage.quarantine import Quarantine
 
@@ -95,6 +96,13 @@ class PackStore(ABC):
         """Show the packs of a set. Packs that are missing or cannot be mended are among the faults of `mended`.
 
         Makes a lost or damaged idx anew.
+        """
+
+    @abstractmethod
+    def show_journal(self, repo_id: str, packs: Sequence[MemoryPack]) -> ShownPacks:
+        """Show packs of the journal to git, in a folder of their own that is held until the result is closed.
+
+        It must not need a store that takes writes.
         """
 
     @abstractmethod
@@ -194,10 +202,6 @@ class PackStore(ABC):
 
         The lock gives fairness, not safety: it spares writers the work of a lost race. Different refs may share a lock.
         """
-
-    @abstractmethod
-    def maintenance_lease(self, repo_id: str) -> AbstractContextManager[bool]:
-        """Give whether this process alone may rewrite the repository's packs inside the block, on this machine."""
 
     @abstractmethod
     def sweep(self) -> int:

@@ -13,7 +13,7 @@ from tests.support.clients.reads import OBJECT_READS, REF_READS
 from tests.support.clients.repo import Repo
 from tests.support.servers.loop_disk import LoopDisk, loop_disk
 from tests.support.servers.server import Server
-from tests.support.servers.server_process import ServerOptions
+from tests.support.servers.server_process import STORED, ServerOptions
 
 
 @pytest.fixture
@@ -22,10 +22,14 @@ def disk(tmp_path: Path) -> Iterator[LoopDisk]:
         yield disk
 
 
-@pytest.fixture
-def server(disk: LoopDisk) -> Iterator[Server]:
-    """A running server with its data folder on the disk, and its log elsewhere."""
-    server = Server(disk.path, ServerOptions())
+@pytest.fixture(params=["journal", "stored"])
+def server(disk: LoopDisk, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A running server with its data folder on the disk, and its log elsewhere.
+
+    It has small packs in its journal, or stores every pack.
+    """
+    settings = STORED if request.param == "stored" else {}
+    server = Server(disk.path, ServerOptions(settings=settings))
     server.stderr_path = disk.path.parent / "stderr.log"
     server.start()
     yield server
@@ -168,11 +172,12 @@ def test_the_runtime_folder_has_the_files_that_a_full_disk_does_not_take(
     server.start()
     repo = fill_repo(server)
     git.run("clone", "--quiet", repo.remote(), tmp_path / "before")
-    assert not kept.exists()
-    repo.write_commit("main", {"a.txt": b"more\n"})
+    tip = repo.write_commit("main", {"a.txt": b"more\n"})
     fill_disk(disk)
     git.run("clone", "--quiet", repo.remote(), tmp_path / "work")
-    assert list(kept.glob("packhouse-*/refs/repo_*/packed-refs"))
-    assert not list(server.data.glob("repos/*/*/*/.packed-refs*"))
+    assert git.run("rev-parse", "HEAD", cwd=tmp_path / "work") == tip
+    (refs,) = kept.glob("packhouse-*/refs/repo_*/packed-refs")
+    assert tip in refs.read_text()
+    assert not list(server.data.rglob("*packed-refs*"))
     server.stop()
     assert not list(kept.iterdir())

@@ -4,7 +4,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.conftest import StartServer
 from tests.support.clients.git import Git, GitError
 from tests.support.clients.repo import Repo
 from tests.support.servers.server import Server
-from tests.support.servers.server_process import ServerOptions
+from tests.support.servers.server_process import STORED, ServerOptions
 from tests.support.servers.upstreams import Gateway
 from tests.support.waiting import WAIT_S, wait_until
 
@@ -105,12 +105,11 @@ def check_everything_is_there(done: Acknowledged, git: Git, mirror: Path) -> Non
         assert not lost, f"{branch} lost {len(lost)} of {len(commits)} acknowledged commits"
 
 
-def check_the_folder(server: Server, git: Git) -> None:
-    """Check the repositories on disk like an operator, with git itself."""
-    for config in server.data.glob("repos/*/*/*/config"):
-        folder = config.parent
-        git.run("fsck", "--strict", "--full", "--no-dangling", cwd=folder, env={"GIT_DIR": str(folder)})
-        assert "preciousobjects = true" in config.read_text().lower()
+def check_the_folder(repo: Repo, git: Git) -> None:
+    """Check the repository on disk like an operator, with git itself. All its packs are stored before."""
+    folder = repo.folder()
+    git.run("fsck", "--strict", "--full", "--no-dangling", cwd=folder, env={"GIT_DIR": str(folder)})
+    assert "preciousobjects = true" in (folder / "config").read_text().lower()
 
 
 def leftovers(data: Path) -> list[str]:
@@ -131,12 +130,16 @@ def wait_until_swept(data: Path) -> None:
     wait_until(lambda: not leftovers(data), "not swept")
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("workers", "settings"),
+    [(1, {}), (2, {}), (2, STORED)],
+    ids=["1", "2", "2 that store every pack"],
+)
 def test_a_server_killed_under_load_keeps_every_acknowledged_write(
-    start_server: StartServer, git: Git, tmp_path: Path, workers: int
+    start_server: StartServer, git: Git, tmp_path: Path, workers: int, settings: Mapping[str, str]
 ) -> None:
     chance = random.Random(f"crash {workers}")
-    server = start_server(ServerOptions(workers=workers))
+    server = start_server(ServerOptions(workers=workers, settings=settings))
     repo = server.new_org().create_repo()
     repo.write_commit("main", {"README.md": b"# Shop\n"})
     done = Acknowledged(repo)
@@ -146,7 +149,7 @@ def test_a_server_killed_under_load_keeps_every_acknowledged_write(
         run_load(server, done, git, scratch, kill_after_s=chance.uniform(0, LOAD_MAX_S))
         server.start()
         check_everything_is_there(done, git, scratch / "mirror.git")
-        check_the_folder(server, git)
+        check_the_folder(repo, git)
         wait_until_swept(server.data)
     repo.write_commit("main", {"after": b"it still takes writes\n"})
 

@@ -1,14 +1,14 @@
 """The disk of a running server goes away: every answer says so, and none calls the data damaged."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.support.servers.loop_disk import LoopDisk, loop_disk
 from tests.support.servers.server import Server
-from tests.support.servers.server_process import ServerOptions
+from tests.support.servers.server_process import STORED, ServerOptions
 
 
 @pytest.fixture
@@ -17,8 +17,11 @@ def disk(tmp_path: Path) -> Iterator[LoopDisk]:
         yield disk
 
 
-def test_while_the_disk_is_gone_each_request_is_503_with_one_line_in_the_log(disk: LoopDisk) -> None:
-    server = Server(disk.path, ServerOptions())
+@pytest.mark.parametrize("settings", [{}, STORED], ids=["journal", "stored"])
+def test_while_the_disk_is_gone_each_request_is_503_with_one_line_in_the_log(
+    disk: LoopDisk, settings: Mapping[str, str]
+) -> None:
+    server = Server(disk.path, ServerOptions(settings=settings))
     server.stderr_path = disk.path.parent / "stderr.log"
     org = server.new_org()
     server.start()

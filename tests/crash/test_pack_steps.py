@@ -1,6 +1,6 @@
-"""SIGKILL at each step in the life of a pack and of its view folders: acknowledged commits are readable.
+"""SIGKILL at each step in the life of a stored pack and of its view folders: acknowledged commits are readable.
 
-After the restart and a sweep each row has its file, and each file its row.
+Every write stores a pack. After the restart and a sweep each row has its file, and each file its row.
 """
 
 from collections.abc import Sequence
@@ -99,7 +99,7 @@ def cases(**works: Sequence[Step]) -> list[object]:
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     """A shop without an object."""
-    return Shop(Config(data=tmp_path / "data"), tmp_path)
+    return Shop(Config(data=tmp_path / "data", journal_max_bytes=0), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,8 @@ def test_a_process_killed_in_the_first_commit_leaves_an_empty_or_a_complete_repo
 def test_a_process_killed_at_a_step_loses_nothing_with_the_database_elsewhere(
     postgres_server: PostgresServer, tmp_path: Path, work: str, step: Step
 ) -> None:
-    shop = Shop(Config(data=tmp_path / "data", database=postgres_server.new_database()), tmp_path)
+    database = postgres_server.new_database()
+    shop = Shop(Config(data=tmp_path / "data", database=database, journal_max_bytes=0), tmp_path)
     shop.fill()
     survive(shop, work, step)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from packhouse.config import Config
+from packhouse.limits import GIB
 from packhouse.operations.catalog.lookup import lookup_repo
 from tests.support.builders.pack_works import open_steady_node
 from tests.support.builders.packs import list_packs, pack_dir
@@ -20,6 +21,7 @@ from tests.support.servers.server_process import ServerOptions
 DISK = "packhouse.storage.disk.store:DiskPackStore"
 WRITE = "packhouse.repository.write:Write"
 PACKS = "packhouse.repository.stored_packs"
+FLUSH = "packhouse.repository.upkeep.flush"
 
 STEPS = [
     ("commit", after("stored", DISK, "put")),
@@ -34,6 +36,17 @@ STEPS = [
     ("sweep", before("files gone, rows there", PACKS, "delete_pack_rows")),
     ("fork", before("refs committed", WRITE, "keep_published", is_done=True)),
 ]
+"""Steps of a node that stores every pack."""
+
+JOURNAL_STEPS = [
+    ("commit", before("refs committed", WRITE, "keep_published", is_done=True)),
+    ("push", before("refs committed", WRITE, "keep_published", is_done=True)),
+    ("fork", before("refs committed", WRITE, "keep_published", is_done=True)),
+    ("flush", after("stored", DISK, "put")),
+    ("flush", after("pack listed, not committed", FLUSH, "make_packs_live")),
+    ("flush", before("committed", WRITE, "keep_published")),
+]
+"""Steps of a node with a journal."""
 
 
 @pytest.fixture
@@ -57,12 +70,14 @@ def torn_idx_files(data: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    ("work", "step"), [pytest.param(*one, id=f"{one[0]}, {one[1].name}") for one in STEPS]
+    ("has_journal", "work", "step"),
+    [pytest.param(False, *one, id=f"{one[0]}, {one[1].name}") for one in STEPS]
+    + [pytest.param(True, *one, id=f"journal: {one[0]}, {one[1].name}") for one in JOURNAL_STEPS],
 )
 def test_acknowledged_writes_survive_a_power_cut_at_any_step(
-    disk: LoopDisk, tmp_path: Path, work: str, step: Step
+    disk: LoopDisk, tmp_path: Path, has_journal: bool, work: str, step: Step
 ) -> None:
-    shop = Shop(Config(data=disk.path / "data"), tmp_path)
+    shop = Shop(Config(data=disk.path / "data", journal_max_bytes=GIB if has_journal else 0), tmp_path)
     shop.fill()
     shop.die(work, step)
     cut_power(disk)
@@ -70,7 +85,7 @@ def test_acknowledged_writes_survive_a_power_cut_at_any_step(
 
 
 def test_an_idx_that_was_not_synced_before_a_power_cut_is_made_anew(disk: LoopDisk, tmp_path: Path) -> None:
-    shop = Shop(Config(data=disk.path / "data"), tmp_path)
+    shop = Shop(Config(data=disk.path / "data", journal_max_bytes=0), tmp_path)
     shop.fill()
     cut_power(disk)
     node = open_steady_node(shop.config)
@@ -84,10 +99,11 @@ def test_an_idx_that_was_not_synced_before_a_power_cut_is_made_anew(disk: LoopDi
     node.close()
 
 
+@pytest.mark.parametrize("journal_max_bytes", [0, GIB], ids=["stored", "journal"])
 def test_a_server_serves_the_writes_that_it_acknowledged_before_a_power_cut(
-    disk: LoopDisk, git: Git, tmp_path: Path
+    disk: LoopDisk, git: Git, tmp_path: Path, journal_max_bytes: int
 ) -> None:
-    server = Server(disk.path, ServerOptions())
+    server = Server(disk.path, ServerOptions(settings={"journal_max_bytes": str(journal_max_bytes)}))
     server.stderr_path = tmp_path / "stderr.log"
     org = server.new_org()
     server.start()
@@ -99,11 +115,13 @@ def test_a_server_serves_the_writes_that_it_acknowledged_before_a_power_cut(
         commits.append(git.commit(work, {"pushed": os.urandom(20_000)}))
         git.run("push", "--quiet", "origin", "main", cwd=work)
         commits.append(repo.write_commit("main", {"last": b"last"}))
+        (disk.path / "unsynced").write_bytes(b"lost")
         disk.vanish()
         server.kill()
         disk.pull_out()
         disk.plug_in()
-        assert torn_idx_files(server.data), "the disk kept all: the test shows nothing"
+        assert not (disk.path / "unsynced").exists(), "the disk kept all: the test shows nothing"
+        assert bool(torn_idx_files(server.data)) is (not journal_max_bytes)
         server.start()
         assert {path: repo.read_file(path) for path in contents} == contents
         clone = git.clone(repo.remote(), tmp_path / "clone")

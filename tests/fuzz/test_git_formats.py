@@ -240,7 +240,7 @@ def test_packs(
             list(idx.iter_oids())
             idx.verify()
         with damaged.with_suffix(".joined").open("x+b") as file:
-            concatenate_packs([damaged], PackWriter(file))
+            concatenate_packs([damaged], PackWriter(lambda: file))
         assert unharmed, "damage went unnoticed"
     except (Corrupt, Invalid):
         return

@@ -104,7 +104,7 @@ def write_whole(folder: Path, contents: Contents, wanted: Iterable[Oid]) -> Memo
     """Write these objects with our writer."""
     path = folder / "ours.pack"
     with path.open("w+b") as file:
-        writer = PackWriter(file)
+        writer = PackWriter(lambda: file)
         for oid in wanted:
             assert writer.add_object(*contents[oid]) == oid
         info = writer.finish()
@@ -135,7 +135,7 @@ def check_joined(git: Git, packs: list[MemoryPack], contents: Contents, folder: 
     """Git accepts the joined pack strictly, and it holds exactly the union."""
     path = folder / "joined.pack"
     with path.open("w+b") as file:
-        writer = PackWriter(file)
+        writer = PackWriter(lambda: file)
         join_packs(packs, writer)
         info = writer.finish()
     data = path.read_bytes()

@@ -128,7 +128,7 @@ def test_git_accepts_every_pack_and_idx_we_write(
             root = parent = None
         temporary = repo.path / f"temporary{number}"
         with temporary.open("x+b") as file:
-            packer = renew(packer, PackWriter(file))
+            packer = renew(packer, PackWriter(lambda: file))
             root, parent = packer.commit(changes, message, name, when, zone, root=root, parent=parent)
             info = packer.writer.finish()
         pack = temporary.rename(repo.pack_dir / f"pack-{info.pack.name}.pack")
@@ -164,7 +164,7 @@ def check_joined(repo: BareRepo, packs: list[Path]) -> None:
             oids.update(idx.iter_oids())
     target = repo.path / "joined"
     with target.open("x+b") as file:
-        writer = PackWriter(file)
+        writer = PackWriter(lambda: file)
         concatenate_packs(packs, writer)
         info = writer.finish()
     assert {entry.oid for entry in info.entries} == oids
@@ -182,7 +182,7 @@ def test_a_blob_inflates_to_what_was_put_in_however_it_came(
     pieces = [content[edges[at] : edges[at + 1]] for at in range(len(edges) - 1)]
     path = tmp_path_factory.getbasetemp() / "blob.pack"
     with path.open("w+b") as file:
-        writer = PackWriter(file)
+        writer = PackWriter(lambda: file)
         oid = writer.add_blob_chunks(len(content), pieces)
         info = writer.finish()
     assert oid == hash_object("blob", content)

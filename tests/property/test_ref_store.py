@@ -181,7 +181,7 @@ class RefStoreMachine(RuleBasedStateMachine):
                 state=state,
                 now=self.now,
                 atomic=atomic,
-            )
+            ).outcomes
 
         answer: list[type[PackhouseError] | None]
         try:

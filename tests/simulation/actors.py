@@ -29,8 +29,8 @@ from packhouse.repository.damage import RepositoryDamaged
 from packhouse.repository.refs.resolve import RefNotFound
 from packhouse.repository.refs.writer import RefWriter
 from packhouse.repository.stored_packs import sweep_packs
-from packhouse.repository.upkeep.consolidate import consolidate
 from packhouse.repository.upkeep.fork_objects import copy_objects
+from packhouse.repository.upkeep.maintain import flush_repo, maintain
 from packhouse.repository.upkeep.sweep import adopt_all
 from packhouse.repository.view import RepoView, open_view
 from packhouse.repository.write import Write
@@ -82,7 +82,7 @@ class Actors:
         return work
 
     def joiner(self, host: str, count: int) -> Callable[[], None]:
-        """Join packs, `count` times."""
+        """Flush journals and join packs, `count` times: what is due, or what an operator asks for."""
 
         def work() -> None:
             for _ in range(count):
@@ -90,7 +90,7 @@ class Actors:
                 with self._judging():
                     node = self.world.nodes[host]
                     repo = self._find(node, self._pick_name())
-                    consolidate(node, repo.public_id)
+                    self.world.rng.choice((maintain, maintain, flush_repo))(node, repo.public_id)
 
         return work
 

@@ -85,7 +85,7 @@ def _inherit(world: World, session: Session, repo: RepoKey, public_id: RepoId) -
 
 def _make_pack(objects: Sequence[tuple[str, bytes]]) -> tuple[Pack, StoredPack]:
     file = io.BytesIO()
-    writer = PackWriter(file)
+    writer = PackWriter(lambda: file)
     for kind, content in objects:
         writer.add_object(kind, content)
     finished = writer.finish()

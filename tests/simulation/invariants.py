@@ -39,6 +39,10 @@ ALLOWED_CHANGES = frozenset(
 )
 
 
+_RefsAndRows = tuple[frozenset[tuple[tuple[str, str], Oid]], frozenset[str]]
+"""The refs of a repository, and the names of the packs in its journal."""
+
+
 class Violation(AssertionError):
     """An invariant does not hold."""
 
@@ -50,6 +54,14 @@ class _PackRow(NamedTuple):
     objects: int
 
 
+class _JournalRow(NamedTuple):
+    """A row of the journal. `file` is (public id of the repository, name), as for a stored pack."""
+
+    repo: int
+    file: tuple[str, str]
+    size_bytes: int
+
+
 class _RepoRow(NamedTuple):
     public_id: str
     refs_version: int
@@ -59,6 +71,8 @@ class _RepoRow(NamedTuple):
     generation: int
     deleted_at: int | None
     adopted_at: int | None
+    journal_rows: int
+    journal_bytes: int
 
 
 @dataclass(slots=True)
@@ -68,11 +82,20 @@ class State:
     packs: dict[PackKey, _PackRow] = field(default_factory=dict)
     repos: dict[int, _RepoRow] = field(default_factory=dict)
     refs: dict[tuple[int, str, str], Oid] = field(default_factory=dict)
+    journal: dict[int, _JournalRow] = field(default_factory=dict)
     stored: dict[tuple[str, str], StoredPack] = field(default_factory=dict)
 
     def live_of(self, repo: int) -> frozenset[str]:
         """Return the names of a repository's live packs."""
         return frozenset(name for (of, name), row in self.packs.items() if of == repo and row.state == "live")
+
+    def rows_of(self, repo: int) -> frozenset[str]:
+        """Return the names of the packs in a repository's journal."""
+        return frozenset(row.file[1] for row in self.journal.values() if row.repo == repo)
+
+    def readable_of(self, repo: int) -> frozenset[str]:
+        """Return the names of all packs that the repository consists of."""
+        return self.live_of(repo) | self.rows_of(repo)
 
 
 @dataclass(eq=False, slots=True)
@@ -120,7 +143,7 @@ class Checker:
         self._late: set[tuple[str, str]] = set()
         """Packs stored by a writer that slept until they were being deleted. They are useless and harmless."""
         self._lists: dict[tuple[int, int, int], tuple[int, frozenset[str]]] = {}
-        self._refs_at: dict[tuple[int, int, int], frozenset[tuple[tuple[str, str], Oid]]] = {}
+        self._refs_at: dict[tuple[int, int, int], _RefsAndRows] = {}
         self._changes = -1
         self.state = State()
 
@@ -166,6 +189,7 @@ class Checker:
         if new.packs is not old.packs:
             self._check_packs(old, new)
             self._check_versions(old, new)
+            self._check_journal(old, new)
             self._check_damage(new)
         self._check_reachable(new)
         self._check_views()
@@ -173,12 +197,12 @@ class Checker:
     def held_by_live(self, repo: int) -> frozenset[Oid]:
         """Return the objects that were written in the live packs of a repository."""
         public_id = self.state.repos[repo].public_id
-        return self._union(public_id, self.state.live_of(repo))
+        return self._union(public_id, self.state.readable_of(repo))
 
     def readable(self, repo: int) -> frozenset[Oid]:
         """Return the objects in undamaged live packs."""
         public_id = self.state.repos[repo].public_id
-        names = [name for name in self.state.live_of(repo) if (public_id, name) not in self.damaged]
+        names = [name for name in self.state.readable_of(repo) if (public_id, name) not in self.damaged]
         return self._union(public_id, names)
 
     def check_settled(self, *, is_disturbed: bool) -> None:
@@ -237,7 +261,7 @@ class Checker:
             for name, pack in packs.items()
         }
         if connection.total_changes == self._changes:
-            return State(self.state.packs, self.state.repos, self.state.refs, stored)
+            return State(self.state.packs, self.state.repos, self.state.refs, self.state.journal, stored)
         self._changes = connection.total_changes
         packs = connection.execute(
             "SELECT repo_id, name, state, state_since, size_bytes, objects FROM stored_packs"
@@ -245,13 +269,18 @@ class Checker:
         rows = {(row[0], row[1]): _PackRow(*row[2:]) for row in packs.fetchall()}
         repos = connection.execute(
             "SELECT id, public_id, refs_version, refs_state, packs_version, packs_state, packs_generation,"
-            " deleted_at, adopted_at FROM repos"
+            " deleted_at, adopted_at, journal_rows, journal_bytes FROM repos"
+        )
+        journal = connection.execute(
+            "SELECT j.id, j.repo_id, r.public_id, j.name, j.size_bytes"
+            " FROM journal AS j JOIN repos AS r ON r.id = j.repo_id"
         )
         refs = connection.execute("SELECT repo_id, namespace, refname, oid FROM refs")
         return State(
             rows,
             {row[0]: _RepoRow(*row[1:]) for row in repos.fetchall()},
             {(row[0], row[1], row[2]): Oid(row[3]) for row in refs.fetchall()},
+            {row[0]: _JournalRow(row[1], (row[2], row[3]), row[4]) for row in journal.fetchall()},
             stored,
         )
 
@@ -259,6 +288,12 @@ class Checker:
         for key, stored in new.stored.items():
             if key not in self._held and key not in self.damaged:
                 self._held[key] = self.objects.learn(stored.pack)
+        for number, row in new.journal.items():
+            if row.file not in self._held:
+                pack = self._database.truth.execute(
+                    "SELECT pack FROM journal WHERE id = ?", (number,)
+                ).fetchone()[0]
+                self._held[row.file] = self.objects.learn(pack)
         self._named |= new.packs.keys()
 
     def _check_stored(self, old: State, new: State) -> None:
@@ -341,6 +376,20 @@ class Checker:
         if before.state == "retired" and age_s < self._limits.pack_keep_s:
             raise Violation(f"I5: {name} goes {age_s} s after it retired")
 
+    def _check_journal(self, old: State, new: State) -> None:
+        """I1, I2: a row goes only once a live pack holds its objects. The repository counts its rows."""
+        for number in old.journal.keys() - new.journal.keys():
+            repo, file, _ = old.journal[number]
+            lost = self._held[file] - self._union(file[0], new.readable_of(repo))
+            if lost and not self._is_being_cleaned(new, repo):
+                raise Violation(f"I2: row {file[1]} went, and no live pack holds {sorted(lost)[0]}")
+        for repo, row in new.repos.items():
+            rows = [one for one in new.journal.values() if one.repo == repo]
+            if self._is_being_cleaned(new, repo):
+                continue
+            if (row.journal_rows, row.journal_bytes) != (len(rows), sum(one.size_bytes for one in rows)):
+                raise Violation(f"I6: {row.public_id} counts {row.journal_rows} rows and has {len(rows)}")
+
     def _check_damage(self, new: State) -> None:
         """I4: only damage by the disk is reported, or by a failover that undid a write under a request."""
         for repo, name, oid in self._database.truth.execute(
@@ -360,7 +409,10 @@ class Checker:
                 continue
             before = old.repos.get(number)
             live = new.live_of(number)
-            refs = frozenset(((ns, name), oid) for (of, ns, name), oid in new.refs.items() if of == number)
+            refs = (
+                frozenset(((ns, name), oid) for (of, ns, name), oid in new.refs.items() if of == number),
+                new.rows_of(number),
+            )
             known = self._lists.setdefault(
                 (number, row.packs_version, row.packs_state), (row.generation, live)
             )

@@ -2,22 +2,33 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from packhouse.db.packs import PackState, find_pack_state, list_known_packs, list_passing_packs
+from packhouse.db.packs import (
+    JournalRow,
+    PackState,
+    find_pack_state,
+    list_known_packs,
+    list_passing_packs,
+)
 from packhouse.db.repos import Repo, find_repo_by_public_id
+from packhouse.db.session import Session
 from packhouse.git.oid import Oid
 from packhouse.git.packs.concat import concatenate_packs
 from packhouse.git.packs.pack import Pack
 from packhouse.git.packs.writer import PackEntry, PackWriter
+from packhouse.ids import RepoKey
+from packhouse.node.journal_meter import JournalMeter
 from packhouse.node.node import Node
 from packhouse.node.pack_names import PackNames
 from packhouse.repository import stored_packs
 from packhouse.repository.refs.writer import RefWriter
 from packhouse.repository.stored_packs import FoundPack
+from packhouse.repository.upkeep import flush
 from packhouse.storage.memory import views
 from tests.simulation import actors
 from tests.simulation.world import World
@@ -122,8 +133,12 @@ def open_a_view_without_its_lock(patch: pytest.MonkeyPatch, _world: World) -> No
     patch.setattr(views.MemoryViews, "_drop_replaced", drop_replaced)
 
 
-def give_a_name_out_twice(patch: pytest.MonkeyPatch, _world: World) -> None:
+def give_a_name_out_twice(patch: pytest.MonkeyPatch, world: World) -> None:
     """A pack is named by its hash, so a late deleter may delete the second pack of that name."""
+    world.limits = replace(world.limits, journal_pack_max_bytes=0)  # two equal writes become two equal packs
+    for node in world.nodes.values():
+        node.limits = world.limits
+        node.journal = JournalMeter(world.limits, size_max_bytes=0)
     real_store, real_name = stored_packs.store_packs, stored_packs.new_pack_name
     names: list[str] = []
 
@@ -143,6 +158,20 @@ def give_a_name_out_twice(patch: pytest.MonkeyPatch, _world: World) -> None:
     patch.setattr(PackNames, "take", lambda *_args, **_kwargs: None)
 
 
+def flush_rows_that_came_meanwhile(patch: pytest.MonkeyPatch, _world: World) -> None:
+    """A flush empties the journal, also of rows that came while it stored its pack."""
+
+    def drop_all(session: Session, repo_id: RepoKey, rows: Sequence[JournalRow], *, state: int) -> bool:
+        is_there = session.run(
+            "note_flushed_rows", repo_id=repo_id, state=state, journal_rows=0, journal_bytes=0
+        )
+        session.run("delete_journal_page", repo_id=repo_id, limit=1000)
+        session.define(f"UPDATE repos SET journal_rows = 0, journal_bytes = 0 WHERE id = {repo_id}")
+        return bool(rows) and is_there == 1
+
+    patch.setattr(flush, "drop_flushed_rows", drop_all)
+
+
 MISTAKES: Final[dict[Plant, str]] = {
     delete_before_the_row_says_so: "I2",
     list_before_it_is_durable: "I2",
@@ -150,5 +179,6 @@ MISTAKES: Final[dict[Plant, str]] = {
     prune_a_base: "I",
     open_a_view_without_its_lock: "I5",
     give_a_name_out_twice: "I",
+    flush_rows_that_came_meanwhile: "I2",
 }
 """The mistakes, and the invariant that finds each."""

@@ -1,7 +1,7 @@
 """Several server processes on one database and one store, the simulated time, and the faults."""
 
 import random
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +12,14 @@ from packhouse.config import Config
 from packhouse.db.engines.sqlite_memory import SqliteMemory
 from packhouse.db.session import Database, DatabaseAway, Session
 from packhouse.git.oid import Oid
+from packhouse.git.packs.memory_pack import MemoryPack
 from packhouse.git.packs.pack import Pack
 from packhouse.git.refname import RefName
 from packhouse.limits import DEFAULT_LIMITS
 from packhouse.node.node import Node
+from packhouse.storage.journal_folders import ShownPacks
 from packhouse.storage.memory.store import MemoryPacks, MemoryPackStore, StoredPack
-from packhouse.storage.opened_folder import OpenedFolder
-from packhouse.storage.store import PackSet
+from packhouse.storage.store import OpenedPacks, PackSet
 from tests.simulation.invariants import Checker, OpenView
 from tests.simulation.scheduler import Actor, Scheduler
 
@@ -27,6 +28,8 @@ MovedRef = tuple[int, RefName, Oid]
 
 BEGINNING: Final = 1_000_000
 _KEEP_S: Final = 15 * 60
+_SOME_PACKS_BYTES: Final = 290  # a commit of one new file takes about as much
+_ALL_PACKS_BYTES: Final = DEFAULT_LIMITS.journal_pack_max_bytes
 _JUMPS: Final = (1, 1, 1, 10, 60, 1200, 4000)
 
 # The faults that may happen at a step, by the beginning of the step's name.
@@ -167,21 +170,17 @@ class SteppedStore(MemoryPackStore):
         self._scheduler.step(f"surveyed {repo_id}")
         return found
 
-    @contextmanager
-    def maintenance_lease(self, repo_id: str) -> Iterator[bool]:
-        """See PackStore. Processes of two machines do not exclude each other."""
-        if self._world.is_apart:
-            yield True
-            return
-        with super().maintenance_lease(repo_id) as is_ours:
-            yield is_ours
-
-    def open(self, repo_id: str, wanted: PackSet) -> OpenedFolder:
+    def open(self, repo_id: str, wanted: PackSet) -> OpenedPacks:
         """See PackStore."""
         self._scheduler.step(f"open {repo_id}")
         opened = super().open(repo_id, wanted)
         self._world.watch(repo_id, wanted, opened)
         return opened
+
+    def show_journal(self, repo_id: str, packs: Sequence[MemoryPack]) -> ShownPacks:
+        """See PackStore."""
+        self._scheduler.step(f"show {repo_id}")
+        return super().show_journal(repo_id, packs)
 
     @contextmanager
     def writer_lock(self, repo_id: str, refname: bytes) -> Iterator[None]:
@@ -200,7 +199,16 @@ class World:
         self.may_fail_over = self.rng.random() < 0.15
         # A database that returns to an earlier state names packs that have retired since.
         keep_s = _KEEP_S if self.may_fail_over else self.rng.choice((DEFAULT_LIMITS.pack_keep_s, _KEEP_S))
-        self.limits = replace(DEFAULT_LIMITS, packs_before_consolidation=2, pack_keep_s=keep_s)
+        self.limits = replace(
+            DEFAULT_LIMITS,
+            packs_before_consolidation=2,
+            pack_keep_s=keep_s,
+            # Without the journal, with packs of both kinds, and with small packs only.
+            journal_pack_max_bytes=self.rng.choice(
+                (0, _SOME_PACKS_BYTES, *3 * (DEFAULT_LIMITS.journal_pack_max_bytes,))
+            ),
+            journal_rows_before_flush=self.rng.choice((1, 3, 6)),
+        )
         self.memory = SqliteMemory()
         self.memory.migrate(self.clock)
         self.packs = MemoryPacks()
@@ -221,7 +229,6 @@ class World:
         """The updates that callers were told of: values of refs that are in the ref log for good."""
         self._images: list[_Image] = []
         self._restarts = 0
-        self.is_apart = self.rng.random() < 0.3
         # The number of faults is a property of the run: some runs go on undisturbed.
         self.is_rough = self.rng.random() < 0.7
         self._p_fault = self.rng.choice((0.0, 0.02, 0.1)) if self.is_rough else 0.0
@@ -245,7 +252,7 @@ class World:
         self.nodes[host] = node
         return node
 
-    def watch(self, repo_id: str, wanted: PackSet, opened: OpenedFolder) -> None:
+    def watch(self, repo_id: str, wanted: PackSet, opened: OpenedPacks) -> None:
         """Check a view after each step while it is open."""
         view = self.checker.note_open(repo_id, wanted, opened)
         close = opened.close

@@ -103,7 +103,10 @@ class Shop:
         shown, clone = self._folder / f"shown{self._clones}", self._folder / f"clone{self._clones}"
         with RepoView(node, repo) as view:
             self.git.run("init", "--quiet", "--bare", shown)
-            (shown / "objects" / "info" / "alternates").write_text(f"{view.packs().object_dir.absolute()}\n")
+            place = view.place()
+            folders = [folder for folder in (place.object_dir, *place.beneath) if folder is not None]
+            alternates = "".join(f"{folder}\n" for folder in folders)
+            (shown / "objects" / "info" / "alternates").write_text(alternates)
             lines = [f"{ref.oid} {ref.refname.decode()}\n" for ref in refs]
             (shown / "packed-refs").write_text("# pack-refs with: sorted \n" + "".join(lines))
             self.git.run("clone", "--quiet", "--mirror", "--no-local", shown, clone)

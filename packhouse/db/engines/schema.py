@@ -1,5 +1,7 @@
 """Migrations: `db/migrations/NNNN_name.sql`, one text for both engines, with braces where their words differ.
 
+A file `NNNN_name.postgresql.sql` beside it has the statements that only PostgreSQL runs, after the common ones.
+
 A released migration never changes. The code of the release before must still run on the new schema, so a column is
 removed in two releases: first it is unused, then it is dropped. The release before ignores a newer schema; a still
 older release refuses to open it. A release that changes the schema notes the lowest release that may still run.
@@ -23,13 +25,17 @@ _COMMENT_LINE: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
 _LOWEST_BESIDE: Final = {
     # To release 1 the folder of a repository is the truth: it shows packs that are not listed, and lists them.
     2: 2,
+    # Release 2 does not read the journal, and would miss what is in it.
+    3: 3,
 }
 """The lowest release that may run beside the release of this number, if it is not the one before."""
 
 SQLITE_WORDS: Final = {
+    "engine": "sqlite",
     # AUTOINCREMENT: the id of a deleted row is never given out again.
     "serial": "integer PRIMARY KEY AUTOINCREMENT",
     "big_serial": "integer PRIMARY KEY AUTOINCREMENT",
+    "row_number": "integer PRIMARY KEY",
     "bigint": "integer",
     "text": "text",
     "blob": "blob",
@@ -37,8 +43,10 @@ SQLITE_WORDS: Final = {
     "strict_by_key": "STRICT, WITHOUT ROWID",
 }
 POSTGRESQL_WORDS: Final = {
+    "engine": "postgresql",
     "serial": "integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY",
     "big_serial": "bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY",
+    "row_number": "bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY",
     "bigint": "bigint",
     "text": 'text COLLATE "C"',
     "blob": "bytea",
@@ -73,12 +81,21 @@ def load_migrations(words: Mapping[str, str]) -> list[Migration]:
     migrations = []
     for path in sorted(_MIGRATIONS_DIR.glob("*.sql")):
         match = _FILE_NAME.fullmatch(path.name)
-        assert match, f"{path.name} is not named NNNN_name.sql"
-        text = _COMMENT_LINE.sub("", path.read_text("utf-8"))
-        # Migrations have no triggers and no semicolons in texts, so a semicolon ends a statement.
-        statements = (part.strip().format_map(words) for part in text.split(";"))
-        migrations.append(Migration(int(match[1]), match[2], tuple(s for s in statements if s)))
+        if match is None:
+            assert path.suffixes == [".postgresql", ".sql"], f"{path.name} is not named NNNN_name.sql"
+            continue
+        own = path.with_name(f"{path.stem}.{words['engine']}.sql")
+        files = [path, own] if own.exists() else [path]
+        statements = [statement for file in files for statement in _read_statements(file, words)]
+        migrations.append(Migration(int(match[1]), match[2], tuple(statements)))
     return migrations
+
+
+def _read_statements(path: Path, words: Mapping[str, str]) -> list[str]:
+    text = _COMMENT_LINE.sub("", path.read_text("utf-8"))
+    # Migrations have no triggers and no semicolons in texts, so a semicolon ends a statement.
+    statements = (part.strip().format_map(words) for part in text.split(";"))
+    return [statement for statement in statements if statement]
 
 
 def lowest_release_beside(release: int) -> int:
@@ -88,16 +105,21 @@ def lowest_release_beside(release: int) -> int:
 
 def check_release(session: Session) -> None:
     """Check that this release may use the database, which has a schema. Raises DatabaseTooNew."""
-    row = session.one("find_lowest_release")
-    lowest = int(row[0]) if row is not None else 0
+    lowest = _read_lowest_release(session)
     if lowest > RELEASE:
         raise DatabaseTooNew(lowest)
 
 
-def has_all_migrations(session: Session, words: Mapping[str, str]) -> bool:
-    """Tell whether every migration of this release was run on the database, which has a schema."""
+def is_up_to_date(session: Session, words: Mapping[str, str]) -> bool:
+    """Tell whether the database, which has a schema, needs no change before this release may use it."""
     done = {row[0] for row in session.all("list_schema_migrations")}
-    return all(migration.version in done for migration in load_migrations(words))
+    has_all = all(migration.version in done for migration in load_migrations(words))
+    return has_all and _read_lowest_release(session) >= lowest_release_beside(RELEASE)
+
+
+def _read_lowest_release(session: Session) -> int:
+    row = session.one("find_lowest_release")
+    return int(row[0]) if row is not None else 0
 
 
 def apply_migrations(session: Session, words: Mapping[str, str], *, now: int) -> None:
@@ -114,6 +136,7 @@ def apply_migrations(session: Session, words: Mapping[str, str], *, now: int) ->
         for statement in migration.statements:
             session.define(statement)
         session.run("insert_schema_migration", version=migration.version, name=migration.name, now=now)
-    if due:
+    if due or _read_lowest_release(session) < lowest_release_beside(RELEASE):
         # Nodes of the release before may go on running, and may restart, while this release replaces them one by one.
+        # An operator who flushed the journal for an older release may have come back to this one.
         session.run("raise_lowest_release", lowest=str(lowest_release_beside(RELEASE)), now=now)

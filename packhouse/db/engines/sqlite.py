@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from packhouse.clock import Clock, system_clock
-from packhouse.db.engines.schema import SQLITE_WORDS, apply_migrations, check_release, has_all_migrations
+from packhouse.db.engines.schema import SQLITE_WORDS, apply_migrations, check_release, is_up_to_date
 from packhouse.db.engines.sqlite_connection import (
     Handle,
     SqliteSession,
@@ -130,7 +130,7 @@ class SqliteDatabase(Database):
         if self.has_schema():
             with self.read() as session:  # the disk may be full or read-only, and the schema complete
                 check_release(session)
-                if has_all_migrations(session, SQLITE_WORDS):
+                if is_up_to_date(session, SQLITE_WORDS):
                     return
         with self.write() as session:
             apply_migrations(session, SQLITE_WORDS, now=clock())

@@ -17,7 +17,7 @@ from packhouse.db.engines.schema import (
     SQLITE_WORDS,
     Migration,
     apply_migrations,
-    has_all_migrations,
+    is_up_to_date,
     load_migrations,
 )
 from packhouse.db.session import QUERIES, Database, DatabaseAway, Row, Session, SqlValue
@@ -184,7 +184,7 @@ class SqliteMemory(Database):
             self.truth = _connect(image)
             return
         with self.read() as session:
-            if has_all_migrations(session, SQLITE_WORDS):
+            if is_up_to_date(session, SQLITE_WORDS):
                 return
         with self.write() as session:
             apply_migrations(session, SQLITE_WORDS, now=clock())

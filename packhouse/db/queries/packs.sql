@@ -22,15 +22,23 @@ WHERE id = :repo_id AND deleted_at IS NULL;
 UPDATE repos SET packs_version = packs_version + 1, packs_state = :state, packs_generation = :state
 WHERE id = :repo_id AND deleted_at IS NULL;
 
--- Each row has the version, so that it belongs to the list. A repository without packs is one row.
--- name: list_live_packs
-SELECT r.packs_version, r.packs_state, r.packs_generation, r.adopted_at, r.deleted_at, p.name, p.size_bytes, p.objects
-FROM repos AS r LEFT JOIN stored_packs AS p ON p.repo_id = r.id AND p.state = 'live'
+-- Each row has the versions, so that it belongs to the list. A repository without packs is one row. The rows of the
+-- journal have an id and come last, oldest first.
+-- name: list_packs
+SELECT r.packs_version, r.packs_state, r.packs_generation, r.refs_version, r.refs_state, r.adopted_at, r.deleted_at,
+       p.id, p.name, p.size_bytes, p.objects
+FROM repos AS r
+LEFT JOIN (
+    SELECT repo_id, 0 AS id, name, size_bytes, objects, created_at
+    FROM stored_packs WHERE repo_id = :repo_id AND state = 'live'
+    UNION ALL
+    SELECT repo_id, id, name, size_bytes, objects, 0 FROM journal WHERE repo_id = :repo_id
+) AS p ON p.repo_id = r.id
 WHERE r.id = :repo_id
-ORDER BY p.created_at, p.name;
+ORDER BY p.id, p.created_at, p.name;
 
 -- name: find_packs_version
-SELECT packs_version, packs_state, deleted_at FROM repos WHERE id = :repo_id;
+SELECT packs_version, packs_state, refs_version, refs_state, deleted_at FROM repos WHERE id = :repo_id;
 
 -- name: list_known_packs
 SELECT name, state FROM stored_packs WHERE repo_id = :repo_id ORDER BY name;

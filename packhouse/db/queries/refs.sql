@@ -71,9 +71,10 @@ LIMIT 1;
 -- name: begin_ref_transaction
 UPDATE repos SET refs_version = refs_version + 1, refs_state = :state,
     packs_version = packs_version + :packs,
-    packs_state = CASE WHEN :packs = 0 THEN packs_state ELSE :state END
+    packs_state = CASE WHEN :packs = 0 THEN packs_state ELSE :state END,
+    journal_rows = journal_rows + :journal_rows, journal_bytes = journal_bytes + :journal_bytes
 WHERE id = :repo_id AND deleted_at IS NULL
-RETURNING refs_version, default_branch;
+RETURNING refs_version, default_branch, journal_rows, journal_bytes;
 
 -- name: list_ref_names_between
 SELECT refname FROM refs

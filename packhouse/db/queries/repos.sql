@@ -98,8 +98,9 @@ RETURNING id, public_id;
 UPDATE repos SET cleaning_at = :now WHERE id = :repo_id AND deleted_at <= :before AND cleaned_at IS NULL;
 
 -- name: mark_repo_cleaned
-UPDATE repos SET cleaned_at = :now
+UPDATE repos SET cleaned_at = :now, journal_rows = 0, journal_bytes = 0
 WHERE id = :repo_id AND deleted_at IS NOT NULL AND cleaned_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM journal WHERE repo_id = :repo_id)
     AND NOT EXISTS (SELECT 1 FROM refs WHERE repo_id = :repo_id)
     AND NOT EXISTS (SELECT 1 FROM ref_log WHERE repo_id = :repo_id);
 

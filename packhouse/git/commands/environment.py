@@ -52,7 +52,7 @@ class GitPlace:
 
     git_dir: Path | None = None
     object_dir: Path | None = None
-    beneath: Path | None = None
+    beneath: tuple[Path, ...] = ()
     shallow_file: Path | None = None
     descriptors: tuple[int, ...] = ()
 
@@ -62,10 +62,20 @@ class GitPlace:
         named = {
             "GIT_DIR": self.git_dir,
             "GIT_OBJECT_DIRECTORY": self.object_dir,
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": self.beneath,
             "GIT_SHALLOW_FILE": self.shallow_file,
         }
-        return {name: str(path) for name, path in named.items() if path is not None}
+        variables = {name: str(path) for name, path in named.items() if path is not None}
+        if self.beneath:
+            variables["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = ":".join(map(_quote_alternate, self.beneath))
+        return variables
+
+
+def _quote_alternate(path: Path) -> str:
+    """Return a path as git reads it in a list. A path in double quotes may hold a colon (git(1))."""
+    text = str(path)
+    if ":" not in text and not text.startswith('"'):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 NOWHERE: Final = GitPlace()

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -55,17 +55,25 @@ class FinishedPack:
 class PackWriter:
     """Collects objects into one pack. Each object is stored once, however often it is added.
 
-    `file` is an empty file opened for reading and writing in binary. The writer does not sync or close it. Memory is
-    bounded by `limits.pack_buffer_max_bytes` plus a small record for each object.
+    `open_file` returns an empty file opened for reading and writing in binary. It is called once, and only if the pack
+    is written to a file. The writer does not sync or close the file. Memory is bounded by
+    `limits.pack_buffer_max_bytes` plus a small record for each object.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, open_file: Callable[[], BinaryIO]) -> None:
+        self._open_file = open_file
+        self._opened: BinaryIO | None = None
         self._offset = PACK_HEADER.size
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._spilled = False
         self._entries: dict[Oid, PackEntry] = {}
+        self._new_bytes = 0
+
+    @property
+    def new_bytes(self) -> int:
+        """The size of all objects that were added, without the copied ones."""
+        return self._new_bytes
 
     def __contains__(self, oid: Oid) -> bool:
         return oid in self._entries
@@ -79,6 +87,7 @@ class PackWriter:
         digest.update(content)
         oid = Oid(digest.hexdigest())
         if oid not in self._entries:
+            self._new_bytes += len(content)
             self._add_stored(
                 oid, encode_entry_header(kind, len(content)) + isal_zlib.compress(content, _LEVEL)
             )
@@ -111,6 +120,7 @@ class PackWriter:
             self._go_back(offset)
         else:
             self._entries[oid] = PackEntry(oid, crc32, offset)
+            self._new_bytes += size_bytes
         return oid
 
     def copy_entry(self, entry: PackEntry, pieces: Iterable[bytes]) -> None:
@@ -147,20 +157,34 @@ class PackWriter:
 
         May be called again, also after more objects were added. The pack is then another one.
         """
-        header = PACK_HEADER.pack(b"PACK", 2, len(self._entries))
-        if self._spilled:
-            trailer = self._finish_spilled(header)
-        else:
-            body = b"".join((header, *self._pending))
-            trailer = hashlib.sha1(body, usedforsecurity=False).digest()
+        finished = self.finish_in_memory()
+        if finished is not None:
             self._file.seek(0)
-            self._file.write(body + trailer)
+            self._file.write(finished[1])
+            self._file.flush()
             self._spilled, self._pending, self._pending_bytes = True, [], 0
+            return finished[0]
+        trailer = self._finish_spilled(PACK_HEADER.pack(b"PACK", 2, len(self._entries)))
         self._file.flush()
         return FinishedPack(
             Pack(trailer.hex(), self._offset + len(trailer), len(self._entries)),
             tuple(self._entries.values()),
         )
+
+    def finish_in_memory(self) -> tuple[FinishedPack, bytes] | None:
+        """Return the pack with its bytes; None if a part of it has been written to the file. May be called again."""
+        if self._spilled:
+            return None
+        body = b"".join((PACK_HEADER.pack(b"PACK", 2, len(self._entries)), *self._pending))
+        trailer = hashlib.sha1(body, usedforsecurity=False).digest()
+        pack = Pack(trailer.hex(), self._offset + len(trailer), len(self._entries))
+        return FinishedPack(pack, tuple(self._entries.values())), body + trailer
+
+    @property
+    def _file(self) -> BinaryIO:
+        if self._opened is None:
+            self._opened = self._open_file()
+        return self._opened
 
     def _finish_spilled(self, header: bytes) -> bytes:
         self._spill()

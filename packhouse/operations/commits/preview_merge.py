@@ -9,7 +9,7 @@ from packhouse.auth import Principal
 from packhouse.db import Repo, get_ref
 from packhouse.git import EPHEMERAL, PERSISTENT, Oid, branch_refname, short_name
 from packhouse.git.commands.merge_tree import ConflictedPath, ConflictSide, MergedTree, UnrelatedHistories
-from packhouse.git.objects import MODE_GITLINK, ObjectReader, TreeReader, find_path
+from packhouse.git.objects import MODE_GITLINK, Objects, TreeReader, find_path
 from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.merge import MergeResult
@@ -146,9 +146,7 @@ def _try_merge(
     )
 
 
-def _iter_conflicts(
-    write: Write, reader: ObjectReader, merged: MergedTree, shown_max: int
-) -> Iterator[Conflict]:
+def _iter_conflicts(write: Write, reader: Objects, merged: MergedTree, shown_max: int) -> Iterator[Conflict]:
     def read_tree(oid: Oid) -> bytes:
         return reader.read(oid, kind="tree")[1]
 
@@ -168,7 +166,7 @@ def _find_result(read_tree: TreeReader, merged: MergedTree, conflict: Conflicted
     return None if entry is None or entry.kind == "tree" else ConflictSide(entry.mode, entry.oid)
 
 
-def _read_side(write: Write, reader: ObjectReader, side: ConflictSide | None) -> ConflictBlob:
+def _read_side(write: Write, reader: Objects, side: ConflictSide | None) -> ConflictBlob:
     if side is None:
         return ConflictBlob()
     if side.mode == MODE_GITLINK:
@@ -180,7 +178,7 @@ def _read_side(write: Write, reader: ObjectReader, side: ConflictSide | None) ->
     return ConflictBlob(side.oid, content, is_truncated=size_bytes > len(content))
 
 
-def _read_start(write: Write, reader: ObjectReader, oid: Oid, size: int) -> bytes:
+def _read_start(write: Write, reader: Objects, oid: Oid, size: int) -> bytes:
     """Return the first bytes of a blob. A blob over the bound is cut between two characters."""
     start = b""
     is_small = size <= limits.object_in_process_max_bytes

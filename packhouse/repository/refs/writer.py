@@ -12,7 +12,9 @@ from typing import TypeVar
 
 from packhouse.auth import Principal
 from packhouse.db import (
+    AppliedUpdates,
     DefaultBranchProtected,
+    JournalSize,
     RefMismatch,
     RefMissing,
     RefNameConflict,
@@ -25,7 +27,6 @@ from packhouse.db import (
     note_pack_name,
     preview_ref_updates,
 )
-from packhouse.git.packs import Pack
 from packhouse.limits import sync_after_write_s
 from packhouse.node import Node
 from packhouse.repository.packs import read_packs
@@ -34,7 +35,7 @@ from packhouse.repository.refs.receipts import BoundReceipt
 from packhouse.repository.stored_packs import new_pack_name
 from packhouse.repository.upstream.forward import Forwarded, forward_updates
 from packhouse.repository.upstream.queue import pull_soon, queue_sync
-from packhouse.repository.write import Write
+from packhouse.repository.write import NOTHING_PUBLISHED, Published, Write
 
 R = TypeVar("R")
 
@@ -113,16 +114,15 @@ class RefWriter:
         forwarded = None
         if repo.upstream is not None and repo.upstream.is_written:
             forwarded = forward_updates(node, repo, moves, write, atomic=atomic)
-        packs: Sequence[Pack] = ()
+        published = NOTHING_PUBLISHED
         if write is not None and (forwarded is None or len(forwarded.refused) < len(moves)):
-            packs = write.publish()
+            published = write.publish()
         if forwarded is not None:
-            outcomes = self._move_forwarded(moves, forwarded, packs, receipt, atomic=atomic)
+            outcomes, journal = self._move_forwarded(moves, forwarded, published, receipt, atomic=atomic)
         else:
-            outcomes = self._run_transaction(moves, packs, receipt, atomic=atomic)
-        if write is not None and packs:
-            write.keep_published()
-            self._look_after_packs()
+            outcomes, journal = self._run_transaction(moves, published, receipt, atomic=atomic)
+        if write is not None and not published.is_empty:
+            self._keep(write, published, journal)
         return outcomes
 
     def mirror(
@@ -139,22 +139,22 @@ class RefWriter:
         meanwhile stays there.
         """
         node, repo = self._node, self._repo
-        packs = write.publish() if updates else []
+        published = write.publish() if updates else NOTHING_PUBLISHED
         now, state = node.clock(), node.new_state()
 
-        def work(session: Session) -> None:
+        def work(session: Session) -> JournalSize | None:
             begin(session)
-            outcomes = []
-            if updates or packs:
-                outcomes = self._apply(session, updates, packs, state=state, now=now, atomic=False)
-            record_pushes(session, repo, outcomes, ephemeral=False, now=now)
+            applied = None
+            if updates or not published.is_empty:
+                applied = self._apply(session, updates, published, state=state, now=now, atomic=False)
+            record_pushes(session, repo, applied.outcomes if applied else [], ephemeral=False, now=now)
             end(session)
+            return applied.journal if applied else None
 
-        node.database.transact(work)
+        journal = node.database.transact(work)
         node.wakeups.notify()
-        if packs:
-            write.keep_published()
-            self._look_after_packs()
+        if not published.is_empty:
+            self._keep(write, published, journal)
 
     def fill(self, updates: Sequence[RefUpdate], write: Write, *, bear: Callable[[Session], R]) -> R:
         """Fill a repository that is not visible yet with objects and refs, and return the result of `bear`.
@@ -162,64 +162,65 @@ class RefWriter:
         `bear` is called first in the transaction and makes the repository visible. There is no event for the creation,
         as there is none for that of an empty repository.
         """
-        packs = write.publish()
+        published = write.publish()
         now, state = self._node.clock(), self._node.new_state()
 
-        def work(session: Session) -> R:
+        def work(session: Session) -> tuple[R, JournalSize]:
             born = bear(session)
-            self._apply(session, updates, packs, state=state, now=now, atomic=True)
-            return born
+            applied = self._apply(session, updates, published, state=state, now=now, atomic=True)
+            return born, applied.journal
 
-        born = self._node.database.transact(work)
-        write.keep_published()
+        born, journal = self._node.database.transact(work)
+        self._keep(write, published, journal)
         return born
 
     def _run_transaction(
         self,
         updates: Sequence[RefUpdate],
-        packs: Sequence[Pack],
+        published: Published,
         receipt: BoundReceipt | None,
         *,
         atomic: bool,
         pull_after: bool = False,
-    ) -> list[RefOutcome]:
+    ) -> tuple[list[RefOutcome], JournalSize]:
         """Move refs and list packs in one transaction, with events and the kept answer; then wake the receivers."""
         node, repo = self._node, self._repo
         now = node.clock()
-        is_warm = bool(packs) and node.pack_names.is_warm(repo.id, now=now)
+        is_warm = bool(published.packs) and node.pack_names.is_warm(repo.id, now=now)
         next_name = new_pack_name(node) if is_warm else None
         with node.database.write() as session:
-            outcomes = self._apply(session, updates, packs, state=node.new_state(), now=now, atomic=atomic)
+            applied = self._apply(session, updates, published, state=node.new_state(), now=now, atomic=atomic)
             if next_name is not None:
                 note_pack_name(session, repo.id, next_name, now=now)
             told = record_pushes(
-                session, repo, outcomes, ephemeral=bool(node.config.ephemeral_events), now=now
+                session, repo, applied.outcomes, ephemeral=bool(node.config.ephemeral_events), now=now
             )
             if receipt is not None:
                 receipt.keep(session, repo.id, now=now)
             if pull_after:
                 queue_sync(session, repo.id, repo.public_id, delay_s=sync_after_write_s, now=now)
-        if packs:
+        if published.packs:
             node.pack_names.note(repo.id, next_name, now=now)
         if told:
             node.wakeups.notify()
-        return outcomes
+        return applied.outcomes, applied.journal
 
     def _move_forwarded(
         self,
         updates: Sequence[RefUpdate],
         forwarded: Forwarded,
-        packs: Sequence[Pack],
+        published: Published,
         receipt: BoundReceipt | None,
         *,
         atomic: bool,
-    ) -> list[RefOutcome]:
+    ) -> tuple[list[RefOutcome], JournalSize | None]:
         """Move the refs that the upstream accepted. A ref that moved here meanwhile stays; the next pull decides."""
         kept = [number for number in range(len(updates)) if number not in forwarded.refused]
         remaining = [updates[number] for number in kept]
+        journal: JournalSize | None = None
         try:
-            moved = self._run_transaction(
-                remaining, packs, receipt, atomic=atomic, pull_after=bool(forwarded.accepted)
+            moved, journal = self._run_transaction(
+                remaining, published, receipt, atomic=atomic, pull_after=bool(forwarded.accepted)
             )
         except (RefMismatch, RefMissing, RefNameConflict, DefaultBranchProtected) as error:
             if not any(updates[number].refname == error.refname for number in forwarded.accepted):
@@ -232,18 +233,18 @@ class RefWriter:
         for number, outcome in zip(kept, moved, strict=True):
             accepted = number in forwarded.accepted and outcome.error is not None
             outcomes[number] = replace(outcome, error=None) if accepted else outcome
-        return [outcomes[number] for number in range(len(updates))]
+        return [outcomes[number] for number in range(len(updates))], journal
 
     def _apply(
         self,
         session: Session,
         updates: Sequence[RefUpdate],
-        packs: Sequence[Pack],
+        published: Published,
         *,
         state: int,
         now: int,
         atomic: bool,
-    ) -> list[RefOutcome]:
+    ) -> AppliedUpdates:
         with self._naming_the_repo():
             return apply_ref_updates(
                 session,
@@ -253,7 +254,8 @@ class RefWriter:
                 action=self._action,
                 state=state,
                 now=now,
-                packs=packs,
+                packs=published.packs,
+                small_packs=published.small_packs,
                 atomic=atomic,
             )
 
@@ -265,9 +267,20 @@ class RefWriter:
         except RepoNotFound as gone:
             raise RepoNotFound(self._repo.name) from gone
 
-    def _look_after_packs(self) -> None:
-        """Count the packs after every few publications, and ask for consolidation when they are many."""
+    def _keep(self, write: Write, published: Published, journal: JournalSize | None) -> None:
+        """Keep what the transaction has listed. Ask for upkeep when the journal is full or the packs are many.
+
+        `journal` is its size by now, or None if the transaction has listed nothing.
+        """
         node, repo = self._node, self._repo
-        is_time = node.maintenance.note_publication(repo.public_id)
-        if is_time and len(read_packs(node, repo, fresh=True).packs) > node.limits.packs_before_consolidation:
+        write.keep_published()
+        is_due = False
+        if journal is not None and published.small_packs:
+            size_bytes = sum(held.pack.size_bytes for held in published.small_packs)
+            is_due = node.journal.note_write(repo.id, len(published.small_packs), size_bytes, journal)
+        # The packs are counted after every few publications.
+        if published.packs and node.maintenance.note_publication(repo.public_id):
+            listed = read_packs(node, repo, fresh=True)
+            is_due = is_due or len(listed.packs) > node.limits.packs_before_consolidation
+        if is_due:
             node.request_maintenance(repo.public_id)

@@ -13,13 +13,14 @@ and logged once, and the others are joined.
 from collections.abc import Sequence
 
 from packhouse import limits
-from packhouse.db import Repo, find_repo_by_public_id, list_damage_of_repo, replace_packs
+from packhouse.db import Repo, list_damage_of_repo, replace_packs
 from packhouse.errors import Corrupt, Invalid
 from packhouse.git.commands.run import GitFailed
 from packhouse.git.packs import Pack, concatenate_packs
 from packhouse.node import Node
 from packhouse.repository.damage import is_damaged, mend
 from packhouse.repository.stored_packs import sweep_packs
+from packhouse.repository.upkeep.lease import Lease
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 
@@ -27,40 +28,35 @@ _IN_PROCESS_MAX_BYTES = 64 * limits.MIB
 _REPACK_MAX_S = 3600
 
 
-def consolidate(node: Node, repo_id: str) -> int:
+def consolidate(node: Node, lease: Lease) -> int:
     """Join packs of the repository until they are few; return the number of packs that were replaced.
 
-    Does nothing while another process works on the same repository, or when its packs are few.
+    Does nothing when its packs are few. Raises LeaseLost.
     """
-    with node.store.maintenance_lease(repo_id) as is_ours:
-        if not is_ours:
-            return 0
-        with node.database.read() as session:
-            repo = find_repo_by_public_id(session, repo_id)
-            noted = [] if repo is None else list_damage_of_repo(session, repo.id)
-        if repo is None or repo.deleted_at is not None:
-            return 0
-        aside = {pack for pack, _ in noted}
-        replaced = 0
-        is_second_try = False
-        while True:
-            with RepoView(node, repo) as view:
-                view.packs()
-                listed = [pack for pack in view.listed().packs if pack.name not in aside]
-                chosen = choose_packs(listed, count_max=node.limits.packs_before_consolidation)
-                if not chosen:
-                    return replaced
-                try:
-                    _join(view, chosen)
-                except (Corrupt, GitFailed, FileNotFoundError):
-                    damaged = _find_damaged(node, repo, chosen)
-                    if not damaged and is_second_try:
-                        raise
-                    is_second_try = not damaged  # the cause may have been an idx, which is made anew by now
-                    aside |= damaged  # the others are joined without them
-                    continue
-            replaced += len(chosen)
-            sweep_packs(node)
+    repo = lease.repo
+    with node.database.read() as session:
+        noted = list_damage_of_repo(session, repo.id)
+    aside = {pack for pack, _ in noted}
+    replaced = 0
+    is_second_try = False
+    while True:
+        with RepoView(node, repo) as view:
+            view.packs()
+            listed = [pack for pack in view.listed().packs if pack.name not in aside]
+            chosen = choose_packs(listed, count_max=node.limits.packs_before_consolidation)
+            if not chosen:
+                return replaced
+            try:
+                _join(view, chosen, lease)
+            except (Corrupt, GitFailed, FileNotFoundError):
+                damaged = _find_damaged(node, repo, chosen)
+                if not damaged and is_second_try:
+                    raise
+                is_second_try = not damaged  # the cause may have been an idx, which is made anew by now
+                aside |= damaged  # the others are joined without them
+                continue
+        replaced += len(chosen)
+        sweep_packs(node)
 
 
 def _find_damaged(node: Node, repo: Repo, chosen: Sequence[Pack]) -> set[str]:
@@ -89,15 +85,17 @@ def choose_packs(packs: Sequence[Pack], *, count_max: int) -> list[Pack]:
     return chosen if len(chosen) > 1 else []
 
 
-def _join(view: RepoView, chosen: Sequence[Pack]) -> None:
+def _join(view: RepoView, chosen: Sequence[Pack], lease: Lease) -> None:
     """Store one pack with all objects of the chosen packs, and list it in their place."""
     node, repo = view.node, view.repo
     with Write(view) as write:
         if sum(pack.size_bytes for pack in chosen) > _IN_PROCESS_MAX_BYTES or not _copy(view, chosen, write):
-            _join_with_git(write, chosen)
-        packs = write.publish()
+            with lease.extended():
+                _join_with_git(write, chosen)
+        packs = write.publish(may_journal=False).packs
         assert len(packs) == 1, "all chosen packs become one"
         with node.database.write() as session:
+            lease.check(session)
             is_listed = replace_packs(
                 session,
                 repo.id,

@@ -23,6 +23,8 @@ from packhouse.git.packs import Pack
 from packhouse.log import log_event
 from packhouse.node import Node
 from packhouse.repository.damage import list_listed_packs, mend
+from packhouse.repository.journal import hold_journal
+from packhouse.repository.packs import read_packs
 from packhouse.repository.repo_log import log_repo_event
 from packhouse.repository.view import RepoView
 
@@ -78,9 +80,13 @@ def _recheck_repo(node: Node, public_id: str) -> int:
         noted = [] if repo is None else list_damage_of_repo(session, repo.id)
     if repo is None:
         return 0
-    mend(node, repo)
+    faulty = {fault.pack for fault in mend(node, repo).faults}
     listed = {pack.name: pack for pack in list_listed_packs(node, repo)}
-    mended = [(pack, oid) for pack, oid in noted if _is_mended(node, repo, listed, pack, oid)]
+    mended = [
+        (pack, oid)
+        for pack, oid in noted
+        if not (pack and pack in faulty) and _is_mended(node, repo, listed, pack, oid)
+    ]
     unheld = [(pack, oid) for pack, oid in noted if oid and (pack, oid) not in mended]
     if unheld and _is_complete(node, repo):
         mended += unheld
@@ -103,6 +109,9 @@ def _is_mended(node: Node, repo: Repo, listed: dict[str, Pack], pack: str, oid: 
         return not node.store.missing(repo.public_id, list(listed.values()))
     if pack:
         return pack not in listed or node.store.find_content_fault(repo.public_id, listed[pack]) is None
+    held = hold_journal(node, repo, read_packs(node, repo, fresh=True))
+    if any(Oid(oid) in journaled for journaled in held.packs):
+        return True
     holders = node.store.find_holders(repo.public_id, list(listed.values()), Oid(oid))
     return any(node.store.find_content_fault(repo.public_id, holder) is None for holder in holders)
 

@@ -21,7 +21,7 @@ from packhouse.git.commands.quoting import quote_path
 from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects import (
     MODE_TREE,
-    ObjectReader,
+    Objects,
     is_gitattributes_name,
     is_gitmodules_name,
     read_mode,
@@ -121,7 +121,7 @@ class _FaultTracer:
     faults: Mapping[Oid, ObjectFault]
     git: RepoGit
     switch: KillSwitch
-    _reader: ObjectReader = field(init=False)
+    _reader: Objects = field(init=False)
     _states: "array[int]" = field(init=False)
     _reasons: list[Trace] = field(default_factory=list)
     _deadline: float = field(init=False)

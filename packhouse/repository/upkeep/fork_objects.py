@@ -1,8 +1,9 @@
 """Copying the objects that some roots lead to into a new repository, and no other objects.
 
-A pack is hard-linked if every object in it is wanted: a link costs neither time nor space, and packs never change. The
-other objects are written anew. An unwanted object of the source must not come along, not even within a pack: a push
-could name it, or make a delta against it, and so read it.
+A pack is hard-linked if every object in it is wanted: a link costs neither time nor space, and packs never change. A
+row of the journal whose objects are all wanted is copied as a row. The other objects are written anew. An unwanted
+object of the source must not come along, not even within a pack: a push could name it, or make a delta against it, and
+so read it.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,11 @@ def copy_objects(write: Write, roots: Sequence[Oid]) -> None:
         return
     missing = set(wanted)
     opened, source = write.view.packs(), write.view.repo
+    for held in write.view.journal():
+        journaled = set(held.iter_oids())
+        if journaled <= wanted and not missing.isdisjoint(journaled):
+            write.copy_journaled(held)
+            missing -= journaled
     for pack in sorted(write.view.listed().packs, key=lambda pack: -pack.size_bytes):
         if not missing:
             break

@@ -24,7 +24,7 @@ from typing import Final, TypeVar
 
 from packhouse.errors import Corrupt
 from packhouse.git import Oid
-from packhouse.git.packs import Pack, PackIdx
+from packhouse.git.packs import MemoryPack, Pack, PackIdx
 from packhouse.limits import DEFAULT_LIMITS, KIB, Limits, disk_min_free_bytes
 from packhouse.storage.bare_repo import make_bare
 from packhouse.storage.derived_files import (
@@ -37,15 +37,15 @@ from packhouse.storage.derived_files import (
 )
 from packhouse.storage.disk.views import ViewFolders
 from packhouse.storage.files import UNWRITABLE, link_or_copy, lock_file, make_folders, try_lock
+from packhouse.storage.journal_folders import JournalFolders, ShownPacks
 from packhouse.storage.new_pack import NewPack
-from packhouse.storage.opened_folder import OpenedFolder
+from packhouse.storage.opened_folder import NoPacks
 from packhouse.storage.pack_file import describe_pack, has_hash_for_name
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 from packhouse.storage.runtime_folder import RuntimeFolder, WriteRefs
 from packhouse.storage.store import FOLDER_MISSING, Mended, OpenedPacks, PackFault, PackSet, PackStore
 from packhouse.whole_files import fsync_path
 
-MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
 _MIDX_NAME: Final = "multi-pack-index"
 _SKELETON_NAME: Final = "bare.git"
 _WRITER_LOCKS: Final = 256
@@ -72,6 +72,11 @@ class DiskPackStore(PackStore):
         self._sound = SoundFiles()
         self._views = ViewFolders(views, self._pack_dir, self._mend_pack, open_max=limits.view_folders_max)
         self._runtime = RuntimeFolder(data, runtime_dir, limits=limits)
+        self._journal = JournalFolders(
+            self._runtime.new_scratch,
+            count_max=limits.view_folders_max,
+            size_max_bytes=limits.journal_folders_max_bytes,
+        )
         self._scratch: Quarantine | None = None
         self._skeleton: Quarantine | None = None
         self._guard = threading.Lock()
@@ -105,9 +110,15 @@ class DiskPackStore(PackStore):
         fsync_path(pack_dir / f"pack-{name}.pack")
         fsync_path(pack_dir)
 
-    def open(self, repo_id: str, wanted: PackSet) -> OpenedFolder:
-        """See PackStore."""
+    def open(self, repo_id: str, wanted: PackSet) -> OpenedPacks:
+        """See PackStore. Without packs no folder is made for the repository."""
+        if not wanted.packs:
+            return NoPacks(self.skeleton() / "objects")
         return self._views.open(repo_id, wanted)
+
+    def show_journal(self, repo_id: str, packs: Sequence[MemoryPack]) -> ShownPacks:
+        """See PackStore."""
+        return self._journal.show(repo_id, packs)
 
     def recheck(self, repo_id: str, opened: OpenedPacks, packs: Sequence[Pack]) -> Mended:
         """See PackStore."""
@@ -190,6 +201,7 @@ class DiskPackStore(PackStore):
         """See PackStore."""
         path = self.repo_path(repo_id)
         self._views.forget_repo(repo_id)
+        self._journal.forget_repo(repo_id)
         if not path.exists():
             return False
         shutil.rmtree(path)
@@ -245,18 +257,8 @@ class DiskPackStore(PackStore):
 
     @contextlib.contextmanager
     def git_dir(self, repo_id: str, write: WriteRefs) -> Iterator[tuple[Path, tuple[int, ...]]]:
-        """See PackStore. It is the repository's own folder, or a runtime folder if the disk takes no writes."""
-        path = self.repo_path(repo_id)
-        try:
-            make_bare(path)
-            write(path)
-        except OSError as error:
-            if error.errno not in UNWRITABLE:
-                raise
-        else:
-            yield path, ()
-            return
-        with self._runtime.refs(repo_id, path / "objects", write) as (folder, lock):
+        """See PackStore. It is a runtime folder: the repository may have no folder yet, or a disk without room."""
+        with self._runtime.refs(repo_id, self.repo_path(repo_id) / "objects", write) as (folder, lock):
             yield folder, (lock,)
 
     def skeleton(self) -> Path:
@@ -276,7 +278,7 @@ class DiskPackStore(PackStore):
 
     def new_pack(self) -> NewPack:
         """See PackStore."""
-        return NewPack(self.scratch_dir())
+        return NewPack(self.scratch_dir)
 
     def new_quarantine(self) -> Quarantine:
         """See PackStore. It is on the same disk, so moving a pack is a rename."""
@@ -309,17 +311,6 @@ class DiskPackStore(PackStore):
             _make_in(self._locks, lambda: stack.enter_context(lock_file(path, exclusive=True)))
             yield
 
-    @contextlib.contextmanager
-    def maintenance_lease(self, repo_id: str) -> Iterator[bool]:
-        """See PackStore."""
-        with contextlib.ExitStack() as stack:
-            lock = lock_file(self.repo_path(repo_id) / MAINTENANCE_LOCK_NAME, exclusive=True, wait=False)
-            try:
-                held = stack.enter_context(lock)
-            except FileNotFoundError:  # it has no packs
-                held = None
-            yield held is not None
-
     def sweep(self) -> int:
         """See PackStore."""
         return sweep_quarantines(self._quarantines) + self._runtime.sweep() + self._views.sweep()
@@ -338,6 +329,7 @@ class DiskPackStore(PackStore):
     def close(self) -> None:
         """See PackStore."""
         self._views.close()
+        self._journal.close()
         self._runtime.close()
         with self._guard:
             for folder in (self._scratch, self._skeleton):

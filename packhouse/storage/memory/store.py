@@ -18,7 +18,8 @@ from typing import Final
 
 from packhouse.errors import Corrupt
 from packhouse.git import Oid
-from packhouse.git.packs import Pack, PackIdx
+from packhouse.git.packs import MemoryPack, Pack, PackIdx
+from packhouse.limits import MIB
 from packhouse.storage.bare_repo import make_bare
 from packhouse.storage.derived_files import (
     SoundFiles,
@@ -28,9 +29,10 @@ from packhouse.storage.derived_files import (
     looks_unchanged,
     mend_pack,
 )
+from packhouse.storage.journal_folders import JournalFolders, ShownPacks
 from packhouse.storage.memory.views import MemoryViews
 from packhouse.storage.new_pack import NewPack
-from packhouse.storage.opened_folder import OpenedFolder
+from packhouse.storage.opened_folder import NoPacks
 from packhouse.storage.pack_file import describe_pack
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 from packhouse.storage.store import (
@@ -45,6 +47,7 @@ from packhouse.storage.store import (
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  # we make a folder of our own there
 _WRITER_LOCKS: Final = 64
+_JOURNAL_FOLDERS_MAX: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,6 @@ class MemoryPacks:
 
     repos: dict[str, dict[str, StoredPack]] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
-    maintained: set[str] = field(default_factory=set)
     writer_locks: list[threading.Lock] = field(
         default_factory=lambda: [threading.Lock() for _ in range(_WRITER_LOCKS)]
     )
@@ -95,9 +97,17 @@ class MemoryPackStore(PackStore):
         self._quarantines = self.root / "quarantine"
         self._quarantines.mkdir()
         self._views = MemoryViews(self.root / "views", self._write_out)
+        self._journal = JournalFolders(
+            self._new_filled_quarantine, count_max=_JOURNAL_FOLDERS_MAX, size_max_bytes=16 * MIB
+        )
         self._sound = SoundFiles()
         self._guard = threading.Lock()
         self._scratch: Quarantine | None = None
+
+    def _new_filled_quarantine(self, fill: Callable[[Quarantine], None]) -> Quarantine:
+        quarantine = self.new_quarantine()
+        fill(quarantine)
+        return quarantine
 
     def put(self, repo_id: str, name: str, pack: Path, idx: Path) -> None:
         """See PackStore."""
@@ -112,9 +122,13 @@ class MemoryPackStore(PackStore):
             raise FileNotFoundError(MISSING)
         self.packs.take(repo_id, name, replace(stored, sound_as=None))
 
-    def open(self, repo_id: str, wanted: PackSet) -> OpenedFolder:
+    def open(self, repo_id: str, wanted: PackSet) -> OpenedPacks:
         """See PackStore."""
-        return self._views.open(repo_id, wanted)
+        return self._views.open(repo_id, wanted) if wanted.packs else NoPacks(self.skeleton() / "objects")
+
+    def show_journal(self, repo_id: str, packs: Sequence[MemoryPack]) -> ShownPacks:
+        """See PackStore."""
+        return self._journal.show(repo_id, packs)
 
     def delete(self, repo_id: str, names: Collection[str]) -> set[str]:
         """See PackStore."""
@@ -166,6 +180,7 @@ class MemoryPackStore(PackStore):
     def remove_repo(self, repo_id: str) -> bool:
         """See PackStore."""
         self._views.forget_repo(repo_id)
+        self._journal.forget_repo(repo_id)
         with self.packs.guard:
             return self.packs.repos.pop(repo_id, None) is not None
 
@@ -240,7 +255,7 @@ class MemoryPackStore(PackStore):
 
     def new_pack(self) -> NewPack:
         """See PackStore."""
-        return NewPack(self.scratch_dir())
+        return NewPack(self.scratch_dir)
 
     def new_quarantine(self) -> Quarantine:
         """See PackStore."""
@@ -278,20 +293,6 @@ class MemoryPackStore(PackStore):
         with self.packs.writer_locks[number]:
             yield
 
-    @contextlib.contextmanager
-    def maintenance_lease(self, repo_id: str) -> Iterator[bool]:
-        """See PackStore."""
-        with self.packs.guard:
-            is_ours = repo_id not in self.packs.maintained
-            if is_ours:
-                self.packs.maintained.add(repo_id)
-        try:
-            yield is_ours
-        finally:
-            if is_ours:
-                with self.packs.guard:
-                    self.packs.maintained.discard(repo_id)
-
     def sweep(self) -> int:
         """See PackStore."""
         return sweep_quarantines(self._quarantines)
@@ -305,6 +306,7 @@ class MemoryPackStore(PackStore):
     def close(self) -> None:
         """See PackStore."""
         self._views.close()
+        self._journal.close()
         with self._guard:
             if self._scratch is not None:
                 self._scratch.discard()

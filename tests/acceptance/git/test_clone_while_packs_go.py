@@ -10,8 +10,8 @@ from typing import Self
 from packhouse.config import Config
 from packhouse.limits import Limits
 from packhouse.node.node import open_node
-from packhouse.repository.upkeep.consolidate import consolidate
 from tests.conftest import StartServer
+from tests.support.builders.upkeep import consolidate
 from tests.support.clients.git import Git
 from tests.support.clients.repo import Repo
 from tests.support.waiting import WAIT_S, wait_until

@@ -33,6 +33,7 @@ OTHERS = [
     ("repo", "delete", "northwind", "shop"),
     ("repo", "undelete", "northwind", "shop"),
     ("repo", "adopt", "northwind"),
+    ("journal", "flush"),
     ("ref", "log", "northwind", "shop"),
     ("ref", "restore", "northwind", "shop", "main", "--entry", "1"),
     ("worker",),

@@ -29,6 +29,7 @@ from tests.support.damage import (
     remove,
 )
 from tests.support.servers.server import Server
+from tests.support.servers.server_process import STORED, ServerOptions
 from tests.support.waiting import wait_until
 
 
@@ -64,7 +65,7 @@ def shop(start_server: StartServer) -> Shop:
 
     `old` has the first state of everything, `tip` is the tip of main.
     """
-    server = start_server()
+    server = start_server(ServerOptions(settings=STORED))
     org = server.new_org()
     repo, other = org.create_repo("team/shop"), org.create_repo("team/other")
     other.write_commit("main", {"a.txt": b"elsewhere\n"})

@@ -12,6 +12,7 @@ from tests.support.clients.git import Git
 from tests.support.clients.repo import Repo
 from tests.support.damage import find_pack
 from tests.support.servers.server import Server
+from tests.support.servers.server_process import STORED, ServerOptions
 
 CALLS: dict[str, tuple[str, Callable[[Repo], httpx.Response]]] = {
     "commits": ("rev-list", lambda repo: repo.api("GET", "/commits")),
@@ -69,7 +70,7 @@ def thief(tmp_path: Path) -> Thief:
 def server(start_server: StartServer, thief: Thief, monkeypatch: pytest.MonkeyPatch) -> Server:
     with monkeypatch.context() as patched:
         patched.setenv("PATH", str(thief.bin), prepend=":")
-        return start_server()
+        return start_server(ServerOptions(settings=STORED))
 
 
 def fill_repo(server: Server, name: str) -> tuple[Repo, Path]:

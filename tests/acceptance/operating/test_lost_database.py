@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import StartServer
 from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.server import Server
-from tests.support.servers.server_process import COMMAND_TIMEOUT_S, PROGRAM, ServerOptions
+from tests.support.servers.server_process import COMMAND_TIMEOUT_S, PROGRAM, STORED, ServerOptions
 from tests.support.waiting import wait_until
 
 COMMANDS = [
@@ -37,13 +37,27 @@ def make_server_with_a_repository(server: Server) -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Server:
-    server = Server(tmp_path / "server", ServerOptions())
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Server:
+    """A stopped server. It has stored a pack, or has the pack in its journal."""
+    settings = getattr(request, "param", STORED)
+    server = Server(tmp_path / "server", ServerOptions(settings=settings))
     make_server_with_a_repository(server)
     return server
 
 
-@pytest.mark.parametrize("damage", ["gone", "emptied", "gone with its log", "emptied, log gone"])
+@pytest.mark.parametrize(
+    ("server", "damage"),
+    [
+        (STORED, "gone"),
+        (STORED, "emptied"),
+        (STORED, "gone with its log"),
+        (STORED, "emptied, log gone"),
+        ({}, "gone"),
+        ({}, "gone with its log"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "stored" if value else "journal",
+    indirect=["server"],
+)
 def test_every_command_refuses_a_folder_whose_database_is_lost_and_changes_nothing(
     server: Server, damage: str
 ) -> None:

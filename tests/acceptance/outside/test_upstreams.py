@@ -12,7 +12,7 @@ from tests.support.builders.rows import add_old_ref
 from tests.support.clients.git import Git
 from tests.support.clients.repo import Org, Repo
 from tests.support.servers.server import Server
-from tests.support.servers.server_process import ServerOptions
+from tests.support.servers.server_process import STORED, ServerOptions
 from tests.support.servers.upstreams import (
     base_of,
     count_runs,
@@ -229,7 +229,7 @@ def test_an_upstream_that_is_down_refuses_writes_and_serves_reads(
     start_server: StartServer, following: Org, git: Git, tmp_path: Path
 ) -> None:
     first = start_server(name="upstream")
-    settings = {"trusted_hosts": first.url}
+    settings = {"trusted_hosts": first.url, **STORED}
     mirroring = start_server(ServerOptions(settings=settings), name="mirroring").new_org()
     source = first.new_org().create_repo()
     tip = source.write_commit("main", {"readme": b"one\n"})
@@ -237,6 +237,7 @@ def test_an_upstream_that_is_down_refuses_writes_and_serves_reads(
     pull(mirror)
     first.terminate()
     packs = set(mirroring.server.data.glob("repos/*/*/*/objects/pack/*"))
+    assert packs
     reply = mirror.post_commit("main", {"readme": b"two\n"})
     assert reply.status_code == 502, reply.text
     assert reply.json()["result"]["status"] == "unavailable"

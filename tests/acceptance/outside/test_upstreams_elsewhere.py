@@ -375,8 +375,7 @@ def test_a_sync_goes_on_after_a_kill_in_the_middle(git: Git, start_server: Start
         wait_until(lambda: count_runs(mirror) == 1, "nobody takes the sync over")
         assert sync_events(mirror)[-1][0] == "repo.sync.succeeded"
     assert mirror.branches() == source.branches()
-    folder = next(org.server.data.glob("repos/*/*/repo_*"))
-    assert git.run("fsck", "--strict", "--no-dangling", cwd=folder) == ""
+    assert git.run("fsck", "--strict", "--no-dangling", cwd=mirror.folder()) == ""
 
 
 def test_a_pull_joins_the_one_that_runs(start_server: StartServer, source: Repo) -> None:

@@ -20,7 +20,7 @@ from packhouse.db.packs import (
     find_pack_state,
     insert_incoming_pack,
     list_known_packs,
-    list_live_packs,
+    list_packs,
     list_passing_packs,
     list_repos_to_adopt,
     replace_packs,
@@ -54,7 +54,7 @@ class Versions:
 
 def versions(database: Database, repo_id: RepoKey) -> Versions:
     with database.snapshot() as session:
-        repo, listed = find_repo_by_id(session, repo_id), list_live_packs(session, repo_id)
+        repo, listed = find_repo_by_id(session, repo_id), list_packs(session, repo_id)
     assert repo is not None
     assert listed is not None
     assert (listed.version, listed.state) == (repo.packs_version, repo.packs_state)
@@ -65,7 +65,7 @@ def versions(database: Database, repo_id: RepoKey) -> Versions:
 
 def live(database: Database, repo_id: RepoKey) -> PackList:
     with database.read() as session:
-        listed = list_live_packs(session, repo_id)
+        listed = list_packs(session, repo_id)
     assert listed is not None
     return listed
 
@@ -246,7 +246,7 @@ def test_nothing_is_replaced_in_a_repository_that_is_gone(database: Database, or
         mark_repo_deleted(session, org.id, "r", state=5, now=200)
     assert not replace(database, repo_id, [one], [joined])
     with database.read() as session:
-        assert list_live_packs(session, repo_id) is None
+        assert list_packs(session, repo_id) is None
         known = list_known_packs(session, repo_id)
     assert known == {one.name: PackState.LIVE, joined.name: PackState.INCOMING}
     assert not replace(database, RepoKey(2**31 - 1), [], [])

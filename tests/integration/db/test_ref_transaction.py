@@ -6,7 +6,7 @@ import pytest
 
 from packhouse.db.engines.database import Database
 from packhouse.db.orgs import Org
-from packhouse.db.packs import insert_incoming_pack, list_live_packs, note_pack_name
+from packhouse.db.packs import insert_incoming_pack, list_packs, note_pack_name
 from packhouse.db.ref_transaction import (
     DefaultBranchProtected,
     RefMismatch,
@@ -344,7 +344,7 @@ def test_the_transaction_that_uses_packs_lists_them(database: Database, repo_id:
         move(refused, branch_update("a", B, A))
     move(second, branch_update("a", A, B))
     with database.read() as session:
-        listed = list_live_packs(session, repo_id)
+        listed = list_packs(session, repo_id)
     assert listed is not None
     assert listed.packs == (first, second)
 
@@ -357,7 +357,7 @@ def test_a_pack_with_a_name_noted_in_advance_is_listed_with_its_final_size(
         note_pack_name(session, repo_id, pack.name, now=4)
     apply(database, repo_id, branch_update("a", None, A), packs=[pack])
     with database.read() as session:
-        listed = list_live_packs(session, repo_id)
+        listed = list_packs(session, repo_id)
     assert listed is not None
     assert listed.packs == (pack,)
 

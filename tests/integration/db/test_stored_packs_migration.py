@@ -16,7 +16,7 @@ from packhouse.db.packs import (
     PassingPack,
     adopt_packs,
     list_known_packs,
-    list_live_packs,
+    list_packs,
     list_repos_to_adopt,
     replace_packs,
     start_deleting,
@@ -34,6 +34,7 @@ from tests.support.builders.rows import (
     oid,
     write_ref_of_older_release,
 )
+from tests.support.builders.small_packs import small_pack
 
 _PAGE: Final = Path(__file__).parents[3] / "docs/operating/upgrading.md"
 _SQLITE_SCHEMA: Final = (
@@ -106,7 +107,7 @@ def test_the_migration_keeps_packs_and_refs_of_the_release_before(
         session.define(f"UPDATE repos SET deleted_at = 200 WHERE id = {deleted}")
     database.migrate()
     with database.read() as session:
-        listed, nothing = list_live_packs(session, full), list_live_packs(session, empty)
+        listed, nothing = list_packs(session, full), list_packs(session, empty)
         assert list_known_packs(session, full)[retired.name] is PackState.RETIRED
         assert list_known_packs(session, deleted) == {kept.name: PackState.LIVE}
         repo = find_repo_by_id(session, full)
@@ -123,7 +124,7 @@ def test_the_migration_keeps_packs_and_refs_of_the_release_before(
     assert dict(since) == {late.name: 120, early.name: 110, retired.name: 130}  # type: ignore[arg-type]  # pairs
     apply(database, full, branch_update("main", oid("a"), oid("b")), packs=[note_pack(database, full, 4)])
     with database.read() as session:
-        after = list_live_packs(session, full)
+        after = list_packs(session, full)
     assert after is not None
     assert len(after.packs) == 3
     database.close()
@@ -188,6 +189,26 @@ def test_the_way_back_restores_the_schema_and_data_of_the_release_before(
     database.close()
 
 
+def test_the_way_back_is_refused_while_packs_are_in_the_journal(
+    filled: tuple[Database, list[list[tuple[object, ...]]], RepoKey], database_url: str, engine: str
+) -> None:
+    database, _before, repo_id = filled
+    apply(
+        database, repo_id, branch_update("new", None, oid("b")), small_packs=[small_pack("row", b"content")]
+    )
+    now = read_schema(database, engine)
+    database.close()
+    with pytest.raises((sqlite3.IntegrityError, psycopg.errors.CheckViolation), match=r"flushed|row_count"):
+        go_back(engine, database_url)
+    database = open_database(database_url)
+    assert read_schema(database, engine) == now
+    with database.read() as session:
+        listed = list_packs(session, repo_id)
+    assert listed is not None
+    assert [row.pack.name for row in listed.journal] == ["row".ljust(40, "0")]
+    database.close()
+
+
 def test_after_the_way_back_this_release_adopts_packs_that_release_1_has_written(
     filled: tuple[Database, list[list[tuple[object, ...]]], RepoKey], database_url: str, engine: str
 ) -> None:
@@ -201,7 +222,7 @@ def test_after_the_way_back_this_release_adopts_packs_that_release_1_has_written
     with database.write() as session:
         assert repo_id in [row_id for row_id, _ in list_repos_to_adopt(session, after=0, limit=10)]
         assert adopt_packs(session, repo_id, [stray], state=8, now=600)
-        listed = list_live_packs(session, repo_id)
+        listed = list_packs(session, repo_id)
     assert listed is not None
     assert {pack.name for pack in listed.packs} == {oid("live"), made.name, stray.name}
     database.close()

@@ -6,7 +6,7 @@ import pytest
 
 from packhouse.db.engines.database import Database
 from packhouse.db.orgs import Org
-from packhouse.db.packs import PackState, find_pack_state, list_live_packs, make_packs_live
+from packhouse.db.packs import PackState, find_pack_state, list_packs, make_packs_live
 from packhouse.db.ref_transaction import apply_ref_updates
 from packhouse.db.repos import (
     RepoExists,
@@ -91,7 +91,7 @@ def test_a_repository_becomes_visible_together_with_its_packs_and_refs(database:
     database.transact(bear_filled)
     with database.read() as session:
         found = find_repo_and_ref(session, org.id, "r", PERSISTENT, None)
-        listed = list_live_packs(session, repo_id)
+        listed = list_packs(session, repo_id)
         assert [repo.id for repo in list_repos(session, org.id, after=None, limit=10)] == [repo_id]
     assert found is not None
     repo, ref = found

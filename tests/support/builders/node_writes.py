@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from packhouse.auth.principal import Principal
-from packhouse.db.packs import list_known_packs, replace_packs
+from packhouse.db.packs import list_known_packs, list_packs, replace_packs
 from packhouse.db.ref_transaction import RefOutcome, RefUpdate
 from packhouse.db.repos import Repo
 from packhouse.git.objects.codec import MODE_FILE, Person, encode_commit
@@ -60,11 +60,18 @@ def put_commit(
     return commit
 
 
+def journal_packs(node: Node, repo: Repo) -> list[str]:
+    """Return the names of the packs in the repository's journal, oldest first. A deleted repository has one, too."""
+    with node.database.read() as session:
+        listed = list_packs(session, repo.id, even_deleted=True)
+    return [] if listed is None else [row.pack.name for row in listed.journal]
+
+
 def put_blob(node: Node, repo: Repo, content: bytes) -> str:
     """Store a pack of one blob and list it. Return the pack's name."""
     with RepoView(node, repo) as view, Write(view) as write:
         write.writer.add_object("blob", content)
-        (pack,) = write.publish()
+        (pack,) = write.publish(may_journal=False).packs
         with node.database.write() as session:
             assert replace_packs(
                 session, repo.id, old=[], new=[pack], state=node.new_state(), now=node.clock()

@@ -11,6 +11,7 @@ from typing import Final
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.db.ref_transaction import RefMismatch, RefUpdate
+from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects.codec import MODE_FILE, TreeEntry, encode_commit, encode_tree
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.refname import PERSISTENT
@@ -23,13 +24,13 @@ from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
 from packhouse.operations.transport.remotes import Remote
 from packhouse.operations.transport.start_push import StartPush, start_push
 from packhouse.repository.upkeep import consolidate as joining
-from packhouse.repository.upkeep.consolidate import consolidate
 from packhouse.repository.upkeep.fork_objects import copy_objects
 from packhouse.repository.upkeep.sweep import adopt_all, sweep
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 from tests.support.builders.node_writes import ADA, MAIN, commit_files, move_refs, write_commit_object
 from tests.support.builders.packs import write_pack
+from tests.support.builders.upkeep import consolidate, flush
 from tests.support.killed_steps import Step
 
 START: Final = 1000
@@ -156,11 +157,16 @@ def _join_by_git(node: Node, caller: Principal, step: Step, acknowledge: Acknowl
     _join(node, caller, step, acknowledge)
 
 
+def _flush(node: Node, caller: Principal, step: Step, _acknowledge: Acknowledge) -> None:
+    step.arm()
+    flush(node, lookup_repo(node, caller, "shop").public_id)
+
+
 def _sweep(node: Node, caller: Principal, step: Step, _acknowledge: Acknowledge) -> None:
     """Sweep leftovers of a dead writer."""
     with RepoView(node, lookup_repo(node, caller, "shop")) as view, Write(view) as write:
         write.writer.add_object("blob", b"never listed")
-        write.publish()
+        write.publish(may_journal=False)
         write.keep_published()  # as if the process had died: nobody drops the pack
     node.clock = lambda: START + node.limits.incoming_grace_s
     step.arm()
@@ -188,6 +194,15 @@ def _read(node: Node, caller: Principal, step: Step | None, _acknowledge: Acknow
         view.read(tip)
 
 
+def _history(node: Node, caller: Principal, step: Step, _acknowledge: Acknowledge) -> None:
+    """Let git read the history, for which it must see the journal."""
+    tip = tip_of(node, caller)
+    assert tip is not None
+    step.arm()
+    with RepoView(node, lookup_repo(node, caller, "shop")) as view:
+        view.git.count_commits(Revisions([tip]))
+
+
 def _fork(node: Node, caller: Principal, step: Step, _acknowledge: Acknowledge) -> None:
     step.arm()
     fork_all(node, caller)
@@ -211,10 +226,12 @@ WORKS: Final[dict[str, Callable[[Node, Principal, Step, Acknowledge], None]]] = 
     "push": _push,
     "lose a race": _lose_race,
     "join": _join,
+    "flush": _flush,
     "join by git": _join_by_git,
     "sweep": _sweep,
     "sweep views": _sweep_views,
     "read": _read,
+    "history": _history,
     "fork": _fork,
     "adopt": _adopt,
     "clean": _clean,

@@ -25,7 +25,7 @@ def write_pack(folder: Path, objects: Iterable[tuple[str, bytes]]) -> Path:
     """Write (kind, content) pairs as a pack with its idx into `folder`. Return the pack's path."""
     temporary = folder / "new.pack"
     with temporary.open("x+b") as file:
-        writer = PackWriter(file)
+        writer = PackWriter(lambda: file)
         for kind, content in objects:
             writer.add_object(kind, content)
         info = writer.finish()

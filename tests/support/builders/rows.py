@@ -9,6 +9,7 @@ from packhouse.db.packs import insert_incoming_pack
 from packhouse.db.ref_transaction import RefOutcome, RefUpdate, apply_ref_updates
 from packhouse.db.repos import insert_repo
 from packhouse.git.oid import Oid
+from packhouse.git.packs.memory_pack import MemoryPack
 from packhouse.git.packs.pack import Pack
 from packhouse.git.refname import RefName
 from packhouse.ids import RepoId, RepoKey
@@ -78,19 +79,23 @@ def apply(
     state: int = 1,
     now: int = 200,
     packs: Sequence[Pack] = (),
+    small_packs: Sequence[MemoryPack] = (),
 ) -> list[RefOutcome]:
     """Run one ref transaction."""
     return database.transact(
-        lambda session: apply_ref_updates(
-            session,
-            repo_id,
-            updates,
-            actor="tester",
-            action="test",
-            state=state,
-            now=now,
-            packs=packs,
-            atomic=atomic,
+        lambda session: (
+            apply_ref_updates(
+                session,
+                repo_id,
+                updates,
+                actor="tester",
+                action="test",
+                state=state,
+                now=now,
+                packs=packs,
+                small_packs=small_packs,
+                atomic=atomic,
+            ).outcomes
         )
     )
 

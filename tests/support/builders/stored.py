@@ -8,7 +8,6 @@ from packhouse.git.commands.cat_file import FreshReader
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.packs.pack import Pack
 from packhouse.storage.disk.store import DiskPackStore
-from packhouse.storage.opened_folder import OpenedFolder
 from packhouse.storage.pack_file import describe_pack
 from packhouse.storage.store import OpenedPacks, PackSet
 from tests.support.builders.packs import write_pack
@@ -58,6 +57,6 @@ def read_blob_by_git(store: DiskPackStore, opened: OpenedPacks, content: bytes) 
     return reader.read(blob(content))[1]
 
 
-def show(store: DiskPackStore, generation: int, *packs: Pack, repo_id: str = REPO) -> OpenedFolder:
+def show(store: DiskPackStore, generation: int, *packs: Pack, repo_id: str = REPO) -> OpenedPacks:
     """Open packs as a set of that generation."""
     return store.open(repo_id, PackSet(generation, packs))

@@ -15,6 +15,7 @@ import httpx
 
 from tests.support.builders.keys import KeyPair, sign_token, usual_claims
 from tests.support.servers.server_process import ServerProcess
+from tests.support.waiting import wait_until
 
 ALL_SCOPES = ("git:read", "git:write", "repo:write")
 AUTHOR = {"name": "Ada", "email": "ada@example.test"}
@@ -84,9 +85,16 @@ class Repo:
         return self.v1("POST", "/repos", json=body)
 
     def folder(self) -> Path:
-        """Return the server's folder of the repository's packs. It must have some."""
+        """Return the server's folder of the repository's packs, after its journal was flushed. It must have some."""
+        wait_until(self._flush, "the journal is not flushed")
         (folder,) = self.org.server.data.glob(f"repos/*/*/{self.api('GET').json()['repo_id']}")
         return folder
+
+    def _flush(self) -> bool:
+        """Flush the journal. Return False while another process maintains the repository."""
+        done = self.org.server.try_cli("journal", "flush", f"{self.org.name}/{self.name}")
+        assert done.returncode == 0 or "another process" in done.stderr, done.stderr
+        return done.returncode == 0
 
     def post_commit(
         self,

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import httpx
 
@@ -26,6 +26,9 @@ PROGRAM = Path(sys.executable).with_name("packhouse")
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 60
 COMMAND_TIMEOUT_S = 120
+
+STORED: Final[Mapping[str, str]] = {"journal_max_bytes": "0"}
+"""Settings of a server that stores every pack, however small it is."""
 
 _gateways: list[Gateway] = []  # at most one, because reading the description takes longer than most tests
 _KEY_ID = re.compile(r"key_\w+\Z")

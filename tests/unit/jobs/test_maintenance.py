@@ -15,7 +15,7 @@ from packhouse.limits import Limits
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
-from packhouse.repository.upkeep.consolidate import consolidate
+from packhouse.repository.upkeep.maintain import Maintained, maintain
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 from tests.support.builders.node_writes import pack_states, put_blob
@@ -61,7 +61,7 @@ def abandon_pack(node: Node, repo: Repo) -> str:
     with RepoView(node, repo) as view:
         write = Write(view)
         write.writer.add_object("blob", b"half")
-        (pack,) = write.publish()
+        (pack,) = write.publish(may_journal=False).packs
     return pack.name
 
 
@@ -204,7 +204,7 @@ def test_a_request_lost_in_an_outage_is_made_again_by_the_next_write(
     few.request_maintenance(repo.public_id)
     database.is_away = True
     maintenance.run_once(wait_s=0)
-    assert ("maintenance put off", "consolidate") in warnings(caplog)
+    assert ("maintenance put off", "maintain") in warnings(caplog)
     database.is_away = False
     few.request_maintenance(repo.public_id)
     maintenance.run_once(wait_s=0)
@@ -229,12 +229,12 @@ def test_the_failure_of_one_repository_is_logged_and_the_next_one_is_served(
     level: int,
     has_trace: bool,
 ) -> None:
-    def fail_for_one(node: Node, repo_id: str) -> int:
+    def fail_for_one(node: Node, repo_id: RepoId) -> Maintained | None:
         if repo_id == "repo_bad":
             raise error
-        return consolidate(node, repo_id)
+        return maintain(node, repo_id)
 
-    monkeypatch.setattr(maintenance_module, "consolidate", fail_for_one)
+    monkeypatch.setattr(maintenance_module, "maintain", fail_for_one)
     fill(few, repo)
     few.request_maintenance(RepoId("repo_bad"))
     few.request_maintenance(repo.public_id)

@@ -21,7 +21,7 @@ from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.repository.refs.receipts import Answer, Ticket
-from tests.support.builders.node_writes import pack_states, put_commit
+from tests.support.builders.node_writes import journal_packs, put_commit
 from tests.unit.jobs.conftest import Clocks
 
 pytestmark = pytest.mark.quick
@@ -53,7 +53,7 @@ def test_a_deleted_repository_is_cleaned_once_its_time_is_over(
     delete_repo(node, caller, DeleteRepo("shop"))
     clocks.advance(limits.deleted_repo_keep_s)
     clean_repo.run(node, make_job("clean_repo", repo.public_id))
-    assert pack_states(node, repo) == {}
+    assert journal_packs(node, repo) == []
 
 
 def test_a_job_that_came_too_early_is_queued_for_the_end_of_the_time(
@@ -65,7 +65,7 @@ def test_a_job_that_came_too_early_is_queued_for_the_end_of_the_time(
     deleted_at = clocks.now
     clocks.advance(limits.deleted_repo_keep_s - 1)
     clean_repo.run(node, make_job("clean_repo", repo.public_id))
-    assert len(pack_states(node, repo)) == 1
+    assert len(journal_packs(node, repo)) == 1
     assert waiting(node) == [("clean_repo", repo.public_id, deleted_at + limits.deleted_repo_keep_s)]
 
 
@@ -78,13 +78,13 @@ def test_cleaning_that_is_cut_short_runs_again(
     with pytest.raises(JobInterrupted):
         clean_repo.run(node, make_job("clean_repo", repo.public_id, should_stop=lambda: True))
     clean_repo.run(node, make_job("clean_repo", repo.public_id))
-    assert pack_states(node, repo) == {}
+    assert journal_packs(node, repo) == []
 
 
 def test_a_living_repository_is_left_alone(node: Node, caller: Principal, repo: Repo) -> None:
     put_commit(node, caller, repo)
     clean_repo.run(node, make_job("clean_repo", repo.public_id))
-    assert len(pack_states(node, repo)) == 1
+    assert len(journal_packs(node, repo)) == 1
 
 
 # prune_events

@@ -1,5 +1,7 @@
 """Operations without a server, a disk or a file: their results, in milliseconds."""
 
+import random
+
 import pytest
 
 from packhouse.auth.principal import Principal
@@ -49,7 +51,8 @@ from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
 from packhouse.repository.history.last_commit import PathNotFound
-from tests.support.builders.node_writes import commit_files, put_commit
+from tests.support.builders.node_writes import commit_files, journal_packs, put_commit
+from tests.support.builders.upkeep import flush
 
 pytestmark = pytest.mark.quick
 
@@ -122,10 +125,23 @@ def test_a_file_that_a_commit_deletes_is_gone_with_its_folder(
     assert read(node, caller, "folder/b", ref=root) == b"two\n"
 
 
-def test_a_commit_is_one_pack_which_its_transaction_lists(node: Node, caller: Principal, root: Oid) -> None:
+def test_a_small_commit_is_one_row_of_the_journal_and_no_stored_pack(
+    node: Node, caller: Principal, root: Oid
+) -> None:
     commit_files(node, caller, "r", "main", {"a": b"two\n"})
-    assert pack_states(node, caller).count(PackState.LIVE) == 2
-    assert node.store.list_names(lookup_repo(node, caller, "r").public_id) != []
+    repo = lookup_repo(node, caller, "r")
+    assert len(journal_packs(node, repo)) == 2
+    assert (pack_states(node, caller), node.store.list_names(repo.public_id)) == ([], [])
+
+
+def test_a_large_commit_is_one_pack_which_its_transaction_lists(
+    node: Node, caller: Principal, root: Oid
+) -> None:
+    commit_files(node, caller, "r", "main", {"a": random.Random(1).randbytes(300_000)})
+    repo = lookup_repo(node, caller, "r")
+    assert pack_states(node, caller) == [PackState.LIVE]
+    assert len(node.store.list_names(repo.public_id)) == 1
+    assert len(journal_packs(node, repo)) == 1, "that of the commit before"
 
 
 def test_a_commit_whose_guard_does_not_hold_leaves_nothing(node: Node, caller: Principal, root: Oid) -> None:
@@ -286,6 +302,7 @@ def test_a_deleted_repository_comes_back_whole_until_it_is_cleaned(
 def test_a_repository_that_is_brought_back_while_its_cleaning_begins_keeps_its_packs(
     node: Node, caller: Principal, root: Oid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    flush(node, lookup_repo(node, caller, "r").public_id)
     public_id = delete_repo(node, caller, DeleteRepo("r")).public_id
 
     def find_then_lose(session: Session, public_id: str) -> object:

@@ -160,7 +160,7 @@ def test_a_pack_that_is_being_deleted_is_not_listed(node: Node, caller: Principa
     """Only live packs count, even if files of others exist."""
     with RepoView(node, repo) as view, Write(view) as write:
         write.writer.add_object("blob", ONE)
-        (pack,) = write.publish()
+        (pack,) = write.publish(may_journal=False).packs
         with RepoView(node, repo) as other:
             assert other.is_empty
             assert other.kind_and_size(oid_of(ONE)) is None

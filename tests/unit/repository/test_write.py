@@ -1,20 +1,25 @@
 """New objects over a repository: which readers see them when, and what remains after a discarded write."""
 
 import os
+import random
 import subprocess
 
 import pytest
 
+from packhouse import limits
+from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.errors import Invalid, NotFound
 from packhouse.git.commands.environment import GitPlace
+from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects.codec import MODE_FILE, encode_tree_entry
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.packs.idx import PackIdx
 from packhouse.node.node import Node
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
-from tests.support.builders.node_writes import pack_states, put_blob, write_commit_object
+from tests.support.builders.node_writes import pack_states, put_blob, put_commit, write_commit_object
+from tests.support.builders.packs import write_pack
 
 pytestmark = pytest.mark.quick
 
@@ -55,7 +60,7 @@ def test_a_write_that_adds_nothing_makes_nothing(node: Node, repo: Repo) -> None
     with RepoView(node, repo) as view, Write(view) as write:
         assert write.is_empty
         assert not write.has_folder
-        assert write.publish() == []
+        assert write.publish(may_journal=False).packs == []
         assert write.published_bytes == 0
     assert pack_states(node, repo) == {}
     assert in_scratch(node) == set()
@@ -109,7 +114,7 @@ def test_git_sees_new_objects_packed_and_loose(node: Node, repo: Repo) -> None:
 def test_loose_objects_are_never_published(node: Node, repo: Repo) -> None:
     with RepoView(node, repo) as view, Write(view) as write:
         write.add_loose("blob", b"loose\n")
-        assert write.publish() == []
+        assert write.publish(may_journal=False).packs == []
 
 
 def test_refs_for_git_alone_are_names_of_commits(node: Node, repo: Repo) -> None:
@@ -128,7 +133,7 @@ def test_refs_for_git_alone_are_names_of_commits(node: Node, repo: Repo) -> None
 def test_published_packs_are_incoming_until_they_are_kept(node: Node, repo: Repo) -> None:
     with RepoView(node, repo) as view, Write(view) as write:
         write.writer.add_object("blob", ONE)
-        (pack,) = write.publish()
+        (pack,) = write.publish(may_journal=False).packs
         assert pack.objects == 1
         assert write.published_bytes == pack.size_bytes
         assert pack_states(node, repo) == {pack.name: "incoming"}
@@ -140,10 +145,10 @@ def test_a_later_publish_returns_the_packs_of_earlier_ones_too(node: Node, repo:
     """An attempt that lost its race has published. The next attempt adds a commit on top."""
     with RepoView(node, repo) as view, Write(view) as write:
         write.writer.add_object("blob", ONE)
-        first = write.publish()
-        assert write.publish() == first
+        first = write.publish(may_journal=False).packs
+        assert write.publish(may_journal=False).packs == first
         write.writer.add_object("blob", TWO)
-        second = write.publish()
+        second = write.publish(may_journal=False).packs
         assert second[0] == first[0]
         assert len(second) == 2
         assert write.published_bytes == sum(pack.size_bytes for pack in second)
@@ -152,8 +157,8 @@ def test_a_later_publish_returns_the_packs_of_earlier_ones_too(node: Node, repo:
 def test_packs_that_were_not_kept_are_removed_with_the_write(node: Node, repo: Repo) -> None:
     with RepoView(node, repo) as view, Write(view) as write:
         write.writer.add_object("blob", ONE)
-        write.publish()
-        write.writer.add_object("blob", TWO)
+        write.publish(may_journal=False)
+        write.writer.add_object("blob", random.Random(1).randbytes(limits.pack_buffer_max_bytes + 1))
         assert in_scratch(node)
     assert pack_states(node, repo) == {}
     assert in_scratch(node) == set()
@@ -166,7 +171,7 @@ def test_forgotten_objects_are_not_published(node: Node, repo: Repo) -> None:
         write.writer.add_object("blob", ONE)
         write.forget_writer()
         write.writer.add_object("blob", TWO)
-        (pack,) = write.publish()
+        (pack,) = write.publish(may_journal=False).packs
         assert pack.objects == 1
         with pytest.raises(NotFound):
             write.reader().read(oid_of(ONE))
@@ -176,7 +181,7 @@ def test_a_write_for_reading_publishes_nothing(node: Node, repo: Repo) -> None:
     with RepoView(node, repo) as view, Write(view, is_kept=False) as write:
         write.writer.add_object("blob", ONE)
         with pytest.raises(AssertionError, match="made for reading"):
-            write.publish()
+            write.publish(may_journal=False)
 
 
 def test_a_stored_pack_is_taken_in_under_a_name_of_its_own(node: Node, repo: Repo) -> None:
@@ -185,7 +190,7 @@ def test_a_stored_pack_is_taken_in_under_a_name_of_its_own(node: Node, repo: Rep
     with RepoView(node, repo) as view, Write(view) as write:
         (stored,) = view.listed().packs
         write.link_stored(repo.public_id, stored)
-        (taken,) = write.publish()
+        (taken,) = write.publish(may_journal=False).packs
         assert taken.name != name
         assert (taken.size_bytes, taken.objects) == (stored.size_bytes, stored.objects)
         assert set(node.store.list_names(repo.public_id)) == {name, taken.name}
@@ -199,7 +204,7 @@ def test_a_stored_pack_deleted_meanwhile_is_taken_from_the_folder_that_shows_it(
         (stored,) = view.listed().packs
         write.link_stored(repo.public_id, stored)
         node.store.delete(repo.public_id, [name])
-        (taken,) = write.publish()
+        (taken,) = write.publish(may_journal=False).packs
         assert node.store.list_names(repo.public_id) == [taken.name]
 
 
@@ -222,8 +227,46 @@ def test_sound_objects_pass_and_may_be_published_afterwards(node: Node, repo: Re
         )
         write.writer.add_object("tree", encode_tree_entry(MODE_FILE, b".gitmodules", blob))
         write.check_strict()
-        (pack,) = write.publish()
+        (pack,) = write.publish(may_journal=False).packs
     assert pack.objects == 2
+
+
+def test_a_small_pack_that_git_has_seen_goes_into_the_journal(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        blob = write.writer.add_object("blob", ONE)
+        assert write.git.place().object_dir is not None
+        published = write.publish()
+        (held,) = published.small_packs
+    assert (published.packs, held.read(blob)) == ([], ("blob", ONE))
+
+
+def test_a_small_pack_whose_objects_are_large_is_stored(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        write.writer.add_object("blob", bytes(node.limits.journal_pack_inflated_max_bytes + 1))
+        published = write.publish()
+    assert (len(published.packs), published.small_packs) == (1, [])
+
+
+def test_a_pack_of_git_goes_into_the_journal_as_it_is(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        write.make_folder()
+        (write._objects().object_dir / "info").mkdir()
+        write.add_loose("blob", ONE)
+        kind, content = next(write.iter_loose())
+        made = write_pack(write._objects().pack_dir, [(kind, content)])
+        (held,) = write.publish().small_packs
+    assert (held.data[:4], len(held), held.read(hash_object("blob", ONE))) == (b"PACK", 1, ("blob", ONE))
+    assert held.pack.name != made.stem.removeprefix("pack-"), "its name is random"
+
+
+def test_git_sees_the_journal_beneath_new_objects(node: Node, caller: Principal, repo: Repo) -> None:
+    commit = put_commit(node, caller, repo)
+    with RepoView(node, repo) as view, Write(view) as write:
+        new = write_commit_object(write, commit, message=b"new\n")
+        assert set(write.git.list_commits(Revisions([new]), count_max=9)) == {commit, new}
+        assert write.reader().read(commit)[0] == write.reader().read(new)[0] == "commit"
+        assert write.fresh_reader().read(commit)[0] == "commit"
+    assert node.store.list_names(repo.public_id) == []
 
 
 def test_a_pack_of_a_shallow_clone_is_checked_without_the_missing_parents(node: Node, repo: Repo) -> None:
@@ -246,5 +289,5 @@ def test_the_bytes_and_refs_that_git_has_written_are_counted(node: Node, repo: R
         with PackIdx(write.new_idx()) as idx:
             assert oid_of(ONE) in idx
             assert len(idx) == 1
-        (pack,) = write.publish()
+        (pack,) = write.publish(may_journal=False).packs
         assert pack.objects == 1

@@ -14,7 +14,7 @@ from packhouse.git.objects.codec import (
     encode_tree,
     parse_commit,
 )
-from packhouse.git.objects.reader import ObjectReader
+from packhouse.git.objects.reader import Objects
 from packhouse.git.objects.tree_walk import iter_leaves
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
@@ -55,18 +55,18 @@ def add_files_commit(write: Write, files: Files, *parents: Oid, message: bytes =
     return write.writer.add_object("commit", content)
 
 
-def tree_of(reader: ObjectReader, commit: Oid) -> Oid:
+def tree_of(reader: Objects, commit: Oid) -> Oid:
     """Return the tree of a commit."""
     return parse_commit(reader.read(commit, kind="commit")[1]).tree
 
 
-def read_files(reader: ObjectReader, tree: Oid) -> dict[str, bytes]:
+def read_files(reader: Objects, tree: Oid) -> dict[str, bytes]:
     """Return the content of every file of a tree by its path."""
     leaves = iter_leaves(lambda oid: reader.read(oid, kind="tree")[1], tree, b"", entries_max=1000)
     return {leaf.path.decode(): reader.read(leaf.oid)[1] for leaf in leaves}
 
 
-def read_modes(reader: ObjectReader, tree: Oid) -> dict[str, int]:
+def read_modes(reader: Objects, tree: Oid) -> dict[str, int]:
     """Return the mode of every file of a tree by its path."""
     leaves = iter_leaves(lambda oid: reader.read(oid, kind="tree")[1], tree, b"", entries_max=1000)
     return {leaf.path.decode(): leaf.mode for leaf in leaves}
@@ -76,7 +76,7 @@ def store(node: Node, repo: Repo, add: Callable[[Write], T]) -> T:
     """List a pack of the objects that `add` adds, and return the result of `add`. No ref leads to them."""
     with RepoView(node, repo) as view, Write(view) as write:
         added = add(write)
-        packs = write.publish()
+        packs = write.publish(may_journal=False).packs
         with node.database.write() as session:
             assert replace_packs(
                 session, repo.id, old=[], new=packs, state=node.new_state(), now=node.clock()

@@ -26,7 +26,7 @@ def full_disk() -> Iterator[None]:
 
 @pytest.mark.usefixtures("full_disk")
 def test_a_new_pack_on_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
-    new = NewPack(tmp_path)
+    new = NewPack(lambda: tmp_path)
     new.writer.add_object("blob", os.urandom(1000))
     with pytest.raises(OSError, match="File too large"):
         new.finish()

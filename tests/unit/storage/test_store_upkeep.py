@@ -213,22 +213,6 @@ def test_writers_of_a_ref_wait_for_each_other(store: PackStore) -> None:
     assert order == ["first", "second"]
 
 
-def test_only_one_gets_the_maintenance_lease_and_the_others_do_not_wait(bench: Bench) -> None:
-    store, elsewhere = bench.store, bench.open_again()
-    put(store, 1, b"one")
-    put(store, 1, b"one", repo_id=OTHER)
-    with store.maintenance_lease(REPO) as ours:
-        assert ours
-        with elsewhere.maintenance_lease(REPO) as again, store.maintenance_lease(OTHER) as other:
-            assert not again
-            assert other
-        with store.maintenance_lease(REPO) as still:
-            assert not still
-    with elsewhere.maintenance_lease(REPO) as later:
-        assert later
-    elsewhere.close()
-
-
 # threads
 
 

@@ -21,11 +21,11 @@ from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.repository.stored_packs import sweep_packs
 from packhouse.repository.upkeep import consolidate as consolidate_module
-from packhouse.repository.upkeep.consolidate import consolidate
 from packhouse.repository.view import RepoView
-from packhouse.repository.write import Write
+from packhouse.repository.write import Published, Write
 from tests.support.builders.node_writes import pack_states, put_blob
 from tests.support.builders.packs import list_packs, pack_dir, stored_names
+from tests.support.builders.upkeep import consolidate
 
 
 @pytest.fixture
@@ -122,11 +122,11 @@ def test_a_joined_pack_that_was_swept_meanwhile_replaces_nothing(
     names = {put_blob(node, repo, b"%d" % number) for number in range(4)}
     publish = Write.publish
 
-    def publish_and_stand_still(write: Write) -> list[Pack]:
-        packs = publish(write)
+    def publish_and_stand_still(write: Write, *, may_journal: bool) -> Published:
+        published = publish(write, may_journal=may_journal)
         node.clock = lambda: 1001 + node.limits.incoming_grace_s
         sweep_packs(node)
-        return packs
+        return published
 
     monkeypatch.setattr(Write, "publish", publish_and_stand_still)
     with pytest.raises(PackNotIncoming):

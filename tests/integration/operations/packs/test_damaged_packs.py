@@ -25,13 +25,13 @@ from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.repository.damage import RepositoryDamaged, mend
 from packhouse.repository.packs import adopt
 from packhouse.repository.stored_packs import sweep_packs
-from packhouse.repository.upkeep.consolidate import consolidate
 from packhouse.repository.upkeep.damage_report import find_lost_packs, recheck_damage
 from packhouse.repository.upkeep.sweep import adopt_all, sweep
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 from tests.support.builders.node_writes import move_refs, pack_states, put_blob, put_commit
 from tests.support.builders.packs import list_packs, pack_dir, stored_names, write_pack
+from tests.support.builders.upkeep import consolidate
 from tests.support.damage import cut, flip, flip_content, remove
 from tests.support.waiting import wait_until
 
@@ -40,8 +40,8 @@ TWO_HOURS_S = 7200
 
 @pytest.fixture
 def limits() -> Limits:
-    """Packs are joined as soon as there are three."""
-    return Limits(packs_before_consolidation=2)
+    """Every write stores a pack, and packs are joined as soon as there are three."""
+    return Limits(packs_before_consolidation=2, journal_pack_max_bytes=0)
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_a_pack_that_was_never_listed_is_deleted_and_logged(
     with RepoView(node, repo) as view:
         write = Write(view)  # the write of a process that dies: its block is never left
         write.writer.add_object("blob", b"half")
-        (half,) = write.publish()
+        (half,) = write.publish(may_journal=False).packs
     path = pack_dir(node, repo) / f"pack-{half.name}.pack"
     remove(path.with_suffix(".idx"))
     node.clock = lambda: 1000 + node.limits.incoming_grace_s - 1

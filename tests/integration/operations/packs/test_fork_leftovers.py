@@ -19,6 +19,7 @@ from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo, RepoExists, RepoNotFound, find_repo_by_id
 from packhouse.git.refname import PERSISTENT
 from packhouse.ids import RepoId
+from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.repos import fill_repo as fill_module
@@ -36,11 +37,24 @@ from packhouse.repository.refs.resolve import RefNotFound
 from packhouse.repository.upkeep.sweep import sweep
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
-from tests.support.builders.node_writes import MAIN, pack_states, put_commit, write_commit_object
+from tests.support.builders.node_writes import (
+    MAIN,
+    journal_packs,
+    pack_states,
+    put_commit,
+    write_commit_object,
+)
 from tests.support.builders.packs import make_repo_dir, stored_names
+from tests.support.limits import EITHER_WAY, STORED
 
 SPAWN = multiprocessing.get_context("spawn")
 START = 1000  # of the node's clock
+
+
+@pytest.fixture
+def limits() -> Limits:
+    """Every write stores a pack, if a test does not ask for the journal."""
+    return STORED
 
 
 @pytest.fixture
@@ -74,9 +88,9 @@ def find_unborn(node: Node, base: Repo) -> Repo:
     return unborn
 
 
-def fill_and_die(config: Config, caller: Principal, base: Repo, step: str) -> None:
+def fill_and_die(config: Config, limits: Limits, caller: Principal, base: Repo, step: str) -> None:
     """Fill a repository in a process that is killed at a step."""
-    node = open_node(config)
+    node = open_node(config, limits=limits)
     node.clock = lambda: START
     with pytest.MonkeyPatch.context() as patch:
         places: dict[str, tuple[object, str]] = {
@@ -87,6 +101,13 @@ def fill_and_die(config: Config, caller: Principal, base: Repo, step: str) -> No
         }
         patch.setattr(*places[step], die)
         fill(node, caller, base, "shop")
+
+
+def fill_in_a_process_that_dies(node: Node, caller: Principal, base: Repo, step: str) -> None:
+    process = SPAWN.Process(target=fill_and_die, args=(node.config, node.limits, caller, base, step))
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(
@@ -101,10 +122,7 @@ def fill_and_die(config: Config, caller: Principal, base: Repo, step: str) -> No
 def test_a_crash_leaves_a_row_that_nobody_finds_and_packs_that_the_sweeper_removes(
     node: Node, caller: Principal, base: Repo, step: str, states: list[str], files: int
 ) -> None:
-    process = SPAWN.Process(target=fill_and_die, args=(node.config, caller, base, step))
-    process.start()
-    process.join(120)
-    assert process.exitcode == -signal.SIGKILL
+    fill_in_a_process_that_dies(node, caller, base, step)
     assert names_of(node, caller) == ["base"]
     unborn = find_unborn(node, base)
     with pytest.raises(RepoNotFound):
@@ -125,13 +143,32 @@ def test_a_crash_leaves_a_row_that_nobody_finds_and_packs_that_the_sweeper_remov
     assert made.public_id != unborn.public_id
 
 
+@pytest.mark.parametrize("limits", [DEFAULT_LIMITS], ids=["journal"])
+@pytest.mark.parametrize("step", ["before the refs", "before the commit"])
+def test_a_crash_before_the_commit_leaves_a_row_that_nobody_finds_and_no_journal(
+    node: Node, caller: Principal, base: Repo, step: str
+) -> None:
+    fill_in_a_process_that_dies(node, caller, base, step)
+    assert names_of(node, caller) == ["base"]
+    unborn = find_unborn(node, base)
+    with pytest.raises(RepoNotFound):
+        undelete_repo(node, caller, UndeleteRepo("shop"))
+    assert (journal_packs(node, unborn), pack_states(node, unborn)) == ([], {})
+    fill(node, caller, base, "shop")
+    assert len(journal_packs(node, lookup_repo(node, caller, "shop"))) == 1
+
+
+@EITHER_WAY
 def test_a_complete_repository_survives_every_sweep(node: Node, caller: Principal, base: Repo) -> None:
     public_id = fill(node, caller, base, "shop").public_id
     node.clock = lambda: START + 2 * node.limits.incoming_grace_s
     sweep(node)
     repo = lookup_repo(node, caller, "shop")
-    assert list(node.store.iter_repo_ids()) == [public_id]
-    assert set(pack_states(node, repo).values()) == {"live"}
+    if node.limits.journal_pack_max_bytes:
+        assert len(journal_packs(node, repo)) == 1
+    else:
+        assert list(node.store.iter_repo_ids()) == [public_id]
+        assert set(pack_states(node, repo).values()) == {"live"}
     with RepoView(node, repo) as view, node.database.read() as session:
         assert [view.kind_and_size(ref.oid) is not None for ref in list_refs(session, repo.id)] == [True]
 
@@ -160,13 +197,15 @@ def test_a_folder_without_a_row_is_left_alone(node: Node, caller: Principal) -> 
     assert folder.exists()
 
 
+@EITHER_WAY
 def test_a_fork_that_loses_the_race_for_its_name_leaves_no_pack(
     node: Node, caller: Principal, base: Repo
 ) -> None:
     with pytest.raises(RepoExists):
         fill(node, caller, base, "base")
     assert list(node.store.iter_repo_ids()) == []
-    assert pack_states(node, find_unborn(node, base)) == {}
+    unborn = find_unborn(node, base)
+    assert (journal_packs(node, unborn), pack_states(node, unborn)) == ([], {})
 
 
 def test_a_fork_that_is_refused_before_it_stores_anything_leaves_no_row(

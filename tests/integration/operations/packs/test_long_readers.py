@@ -17,12 +17,12 @@ from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.repository.packs import open_packs
 from packhouse.repository.stored_packs import sweep_packs
-from packhouse.repository.upkeep.consolidate import consolidate
 from packhouse.repository.upkeep.sweep import sweep
 from packhouse.repository.view import RepoView
 from packhouse.storage.store import OpenedPacks
 from tests.support.builders.node_writes import pack_states, put_blob, put_commit
 from tests.support.builders.packs import list_packs, stored_names
+from tests.support.builders.upkeep import consolidate, flush
 
 CONTENTS = [b"%d" % number for number in range(4)]
 
@@ -197,3 +197,37 @@ def test_packs_kept_for_a_while_are_deleted_afterwards(node: Node, repo: Repo) -
     node.clock = lambda: 1000 + 900
     assert sweep_packs(node) == 4
     assert len(stored_names(node, repo)) == 1
+
+
+def test_a_git_started_before_a_flush_still_reads_the_journal(
+    node: Node, caller: Principal, repo: Repo
+) -> None:
+    """Before the flush it sees the rows in a folder of their own; afterwards other commands see the stored pack."""
+    commits = [put_commit(node, caller, repo, message=b"%d\n" % number) for number in range(3)]
+    with RepoView(node, repo) as view:
+        git = spawn_git(view.place(), "cat-file", "--batch-check")
+    with git:
+        assert flush(node, repo.public_id) == 3
+        join(node, repo)
+        node.store.forget_readers(repo.public_id)
+        sweep(node)
+        with RepoView(node, repo) as later:
+            assert later.journal() == ()
+            assert later.git.list_commits(Revisions(commits[:1]), count_max=9) == commits[:1]
+        for commit in commits:
+            git.stdin.write(f"{commit}\n".encode())
+            git.stdin.flush()
+            assert git.stdout.readline().split()[:2] == [commit.encode(), b"commit"]
+        git.stdin.close()
+
+
+def test_a_view_opened_before_a_flush_still_reads_the_journal(
+    node: Node, caller: Principal, repo: Repo
+) -> None:
+    commits = [put_commit(node, caller, repo, message=b"%d\n" % number) for number in range(3)]
+    with RepoView(node, repo) as view:
+        assert view.read(commits[0])[0] == "commit"
+        flush(node, repo.public_id)
+        join(node, repo)
+        assert [view.read(commit)[0] for commit in commits] == ["commit"] * 3
+        assert view.git.list_commits(Revisions(commits[2:]), count_max=9) == commits[2:]

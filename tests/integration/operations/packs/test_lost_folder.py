@@ -1,4 +1,7 @@
-"""A node with the database of another and an empty data folder: listed packs are lost, never absent."""
+"""A node with the database of another and an empty data folder: listed packs are lost, never absent.
+
+The database has the journal, so a repository that consists of rows is not lost.
+"""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +19,7 @@ from packhouse.git.objects.codec import MODE_FILE
 from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.refname import PERSISTENT
+from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
@@ -30,11 +34,12 @@ from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.tenants.create_org import CreateOrg, create_org
 from packhouse.operations.tenants.orgs import read_org
 from packhouse.repository.damage import RepositoryDamaged
-from packhouse.repository.upkeep.consolidate import consolidate
 from packhouse.repository.upkeep.sweep import adopt_all, sweep
 from packhouse.repository.view import RepoView, open_view
-from tests.support.builders.node_writes import ADA, MAIN, pack_states
+from tests.support.builders.node_writes import ADA, MAIN, journal_packs, pack_states
 from tests.support.builders.packs import list_packs, repo_dir, stored_names
+from tests.support.builders.upkeep import consolidate, flush
+from tests.support.limits import EITHER_WAY, STORED
 from tests.support.servers.postgres import PostgresServer
 
 Read = Callable[[Node, Principal], object]
@@ -53,31 +58,40 @@ def commit(node: Node, caller: Principal, name: str, content: bytes = CONTENT) -
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def whole(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
-    """The settings of a closed node: repository r has two commits, `empty` none."""
+    """The settings of a closed node: repository r has two stored commits, `rows` one in the journal, `empty` none."""
     url = ""
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres_server")
         url = server.new_database()
     config = Config(data=tmp_path / "whole", database=url)
-    node = open_node(config)
+    node = open_node(config, limits=STORED)
     org = create_org(node, CreateOrg("acme"))
     caller = operator_principal(org.id, org.name)
     create_repo(node, caller, CreateRepo("empty"))
     create_repo(node, caller, CreateRepo("r"))
+    create_repo(node, caller, CreateRepo("rows"))
     commit(node, caller, "r", b"first\n")
     commit(node, caller, "r")
+    node.close()
+    node = open_node(config)
+    commit(node, caller, "rows")
     node.close()
     return config
 
 
 @pytest.fixture
-def node(whole: Config, tmp_path: Path) -> Iterator[Node]:
+def limits() -> Limits:
+    return DEFAULT_LIMITS
+
+
+@pytest.fixture
+def node(whole: Config, tmp_path: Path, limits: Limits) -> Iterator[Node]:
     """A node with the same rows and without any file."""
     folder = tmp_path / "lost"
     folder.mkdir()
     for file in whole.data.glob("packhouse.db*"):
         shutil.copy(file, folder)
-    node = open_node(Config(data=folder, database=whole.database))
+    node = open_node(Config(data=folder, database=whole.database), limits=limits)
     yield node
     node.close()
 
@@ -160,12 +174,15 @@ def test_the_repository_is_not_empty(node: Node, caller: Principal, repo: Repo) 
         assert view.is_empty
 
 
+@EITHER_WAY
 def test_a_commit_on_top_is_refused_and_leaves_nothing(node: Node, caller: Principal, repo: Repo) -> None:
     before, tip, states = list_packs(node, repo), tip_of(node, repo), pack_states(node, repo)
+    assert len(before) == 2
     in_scratch = sorted(node.store.scratch_dir().iterdir())
     with pytest.raises(RepositoryDamaged):
         commit(node, caller, "r", b"third\n")
     assert (list_packs(node, repo), tip_of(node, repo)) == (before, tip)
+    assert journal_packs(node, repo) == []
     assert pack_states(node, repo) == states
     assert stored_names(node, repo) == set()
     assert sorted(node.store.scratch_dir().iterdir()) == in_scratch
@@ -179,18 +196,30 @@ def test_no_background_work_unlists_the_lost_packs(node: Node, repo: Repo) -> No
     assert (list_packs(node, repo), pack_states(node, repo)) == (before, states)
 
 
+@EITHER_WAY
 def test_other_repositories_are_read_and_written(node: Node, caller: Principal) -> None:
     with pytest.raises(RepositoryDamaged):
         find(node, caller)
     commit(node, caller, "empty")
     create_repo(node, caller, CreateRepo("new"))
     commit(node, caller, "new")
-    for name in ("empty", "new"):
+    for name in ("empty", "new", "rows"):
         assert find(node, caller, name)
         with RepoView(node, lookup_repo(node, caller, name)) as view:
             assert view.read(hash_object("blob", CONTENT)) == ("blob", CONTENT)
     with pytest.raises(RepositoryDamaged):
         find(node, caller)
+
+
+def test_a_repository_of_which_all_packs_are_rows_is_whole(node: Node, caller: Principal) -> None:
+    repo = lookup_repo(node, caller, "rows")
+    with RepoView(node, repo) as view:
+        assert view.read(hash_object("blob", CONTENT)) == ("blob", CONTENT)
+        assert len(list(view.git.iter_objects(Revisions([tip_of(node, repo)]), timeout_s=60))) == 3
+    commit(node, caller, "rows", b"more\n")
+    assert flush(node, repo.public_id) == 2
+    assert find(node, caller, "rows")
+    assert len(stored_names(node, repo)) == 1
 
 
 def test_the_loss_is_logged_once(node: Node, caller: Principal, caplog: pytest.LogCaptureFixture) -> None:

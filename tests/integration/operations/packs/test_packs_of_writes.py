@@ -1,4 +1,4 @@
-"""Packs of a write whose refs do not move: at no step does a live pack remain, nor a file for ever."""
+"""Stored packs of a write whose refs do not move: at no step does a live pack remain, nor a file for ever."""
 
 import pytest
 
@@ -11,6 +11,7 @@ from packhouse.errors import Unavailable
 from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT
+from packhouse.limits import Limits
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
@@ -18,11 +19,25 @@ from packhouse.repository import stored_packs
 from packhouse.repository.stored_packs import sweep_packs
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
-from tests.support.builders.node_writes import MAIN, move_refs, pack_states, put_commit, write_commit_object
+from tests.support.builders.node_writes import (
+    MAIN,
+    journal_packs,
+    move_refs,
+    pack_states,
+    put_commit,
+    write_commit_object,
+)
 from tests.support.builders.packs import list_packs, stored_names
+from tests.support.limits import EITHER_WAY, STORED
 
 START = 1000  # of the node's clock
 WRONG = Oid("1" * 40)
+
+
+@pytest.fixture
+def limits() -> Limits:
+    """Every write stores a pack, if a test does not ask for the journal."""
+    return STORED
 
 
 @pytest.fixture
@@ -48,7 +63,7 @@ def test_a_pack_is_incoming_until_a_ref_transaction_lists_it(
 ) -> None:
     with RepoView(node, repo) as view, Write(view) as write:
         commit = write_commit_object(write)
-        (pack,) = write.publish()
+        (pack,) = write.publish(may_journal=False).packs
         assert pack_states(node, repo) == {pack.name: "incoming"}
         assert stored_names(node, repo) == {pack.name}
         assert list_packs(node, repo) == []
@@ -99,18 +114,20 @@ def test_a_later_attempt_lists_the_packs_of_an_earlier_one_that_failed(
         assert view.git.list_commits(Revisions([second]), count_max=9) == [second, first]
 
 
+@EITHER_WAY
 def test_a_write_without_new_objects_lists_nothing(node: Node, caller: Principal, repo: Repo) -> None:
     commit = put_commit(node, caller, repo)
-    before = list_packs(node, repo)
+    before = list_packs(node, repo), journal_packs(node, repo)
+    assert len(before[0]) + len(before[1]) == 1
     with RepoView(node, repo) as view, Write(view) as write:
         move_refs(node, caller, repo, RefUpdate(PERSISTENT, MAIN, commit, commit), write=write)
-    assert list_packs(node, repo) == before
+    assert (list_packs(node, repo), journal_packs(node, repo)) == before
 
 
 def test_a_writer_that_paused_for_too_long_must_retry(node: Node, caller: Principal, repo: Repo) -> None:
     with RepoView(node, repo) as view, Write(view) as write:
         commit = write_commit_object(write)
-        write.publish()
+        write.publish(may_journal=False)
         node.clock = lambda: START + node.limits.incoming_grace_s
         assert sweep_packs(node) == 1
         with pytest.raises(PackNotIncoming) as refused:
@@ -131,7 +148,7 @@ def test_a_pack_that_is_being_deleted_is_not_made_live(
     monkeypatch.setattr(stored_packs, "delete_packs", lambda *_: 0)
     with RepoView(node, repo) as view, Write(view) as write:
         commit = write_commit_object(write)
-        (pack,) = write.publish()
+        (pack,) = write.publish(may_journal=False).packs
         node.clock = lambda: START + node.limits.incoming_grace_s
         sweep_packs(node)
         with pytest.raises(PackNotIncoming):
@@ -177,7 +194,7 @@ def test_a_file_whose_row_is_deleted_at_that_moment_is_removed_by_its_writer(
 
     with RepoView(node, repo) as view, Write(view) as write:
         write_commit_object(write)
-        write.publish()
+        write.publish(may_journal=False)
         monkeypatch.setattr(stored_packs, "delete_packs", strike_off_first)
     assert (pack_states(node, repo), stored_names(node, repo)) == ({}, set())
 
@@ -204,7 +221,7 @@ def publish_and_die(node: Node, repo: Repo, content: bytes) -> None:
     with RepoView(node, repo) as view:
         write = Write(view)  # its process dies, so its block is never left
         write.writer.add_object("blob", content)
-        write.publish()
+        write.publish(may_journal=False)
 
 
 def test_one_sweep_deletes_the_packs_of_many_dead_writers(node: Node, repo: Repo) -> None:

@@ -12,24 +12,24 @@ from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.oid import Oid
 from packhouse.git.packs.pack import Pack
 from packhouse.git.refname import PERSISTENT
-from packhouse.limits import Limits
+from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
 from packhouse.repository.upkeep import fork_objects
-from packhouse.repository.upkeep.consolidate import consolidate
 from packhouse.repository.upkeep.fork_objects import copy_objects
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 from tests.support.builders.node_writes import MAIN, pack_states, put_commit
 from tests.support.builders.packs import list_packs, stored_names
+from tests.support.builders.upkeep import consolidate, flush
 
 
 @pytest.fixture
 def limits() -> Limits:
-    """Packs are joined as soon as there are two."""
-    return Limits(packs_before_consolidation=1)
+    """Every write stores a pack, and packs are joined as soon as there are two."""
+    return Limits(packs_before_consolidation=1, journal_pack_max_bytes=0)
 
 
 @pytest.fixture
@@ -108,3 +108,29 @@ def test_a_fork_stays_whole_when_its_source_loses_its_packs(
     assert node.store.remove_repo(source.public_id)
     assert is_whole(node, copy, tip)
     assert stored_names(node, copy) == {pack.name for pack in list_packs(node, copy)}
+
+
+@pytest.mark.parametrize("limits", [DEFAULT_LIMITS], ids=["journal"])
+@pytest.mark.parametrize(
+    "place", [(fork_objects, "_list_objects"), (Write, "copy_journaled")], ids=lambda place: place[1]
+)
+def test_a_fork_is_whole_though_its_sources_journal_is_flushed_meanwhile(
+    node: Node,
+    caller: Principal,
+    source: Repo,
+    place: tuple[object, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The rows go before the fork chooses among them, or when it has taken the first of them."""
+    tip, work = tip_of(node, source), getattr(*place)
+    flushed: list[int] = []
+
+    def work_then_flush(*arguments: object) -> object:
+        result = work(*arguments)
+        flushed.append(flush(node, source.public_id))
+        return result
+
+    monkeypatch.setattr(*place, work_then_flush)
+    copy = fork(node, caller, source, tip)
+    assert flushed[0] == 3
+    assert is_whole(node, copy, tip)

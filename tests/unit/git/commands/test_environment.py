@@ -45,11 +45,11 @@ def test_no_configuration_of_the_machine_or_of_a_user_is_read() -> None:
 
 
 def test_a_place_sets_the_variables_for_repository_and_objects() -> None:
-    place = GitPlace(Path("/srv/r.git"), Path("/srv/objects"), beneath=Path("/srv/old"))
+    place = GitPlace(Path("/srv/r.git"), Path("/srv/objects"), beneath=(Path("/srv/old"), Path("/srv/a:b")))
     environment = git_environment(place)
     assert environment["GIT_DIR"] == "/srv/r.git"
     assert environment["GIT_OBJECT_DIRECTORY"] == "/srv/objects"
-    assert environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] == "/srv/old"
+    assert environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] == '/srv/old:"/srv/a:b"'
     assert "GIT_SHALLOW_FILE" not in environment
     assert git_environment(GitPlace(shallow_file=Path("/srv/s")))["GIT_SHALLOW_FILE"] == "/srv/s"
 
@@ -62,12 +62,22 @@ def test_variables_of_one_call_override_all_others() -> None:
     assert git_environment(NOWHERE)["LC_ALL"] == "C"
 
 
+def test_git_reads_a_folder_beneath_whose_name_has_a_colon_and_a_quote(work: WorkTree) -> None:
+    old = work.write("blob", b"old")
+    objects = work.folder / ".git" / "objects"
+    odd = work.folder.parent / 'a:b"c\\d'
+    objects.rename(odd)
+    objects.mkdir()
+    place = GitPlace(work.folder / ".git", objects, beneath=(odd,))
+    assert run_git(place, "cat-file", "blob", old).stdout == b"old"
+
+
 def test_objects_are_seen_in_both_folders_and_written_to_the_upper_one(work: WorkTree) -> None:
     old = work.write("blob", b"old")
     objects = work.folder / ".git" / "objects"
     upper = work.folder.parent / "upper"
     upper.mkdir()
-    place = GitPlace(work.folder / ".git", upper, beneath=objects)
+    place = GitPlace(work.folder / ".git", upper, beneath=(objects,))
     new = run_git(place, "hash-object", "-w", "--stdin", stdin=b"new").stdout.decode().strip()
     assert run_git(place, "cat-file", "blob", old).stdout == b"old"
     assert run_git(place, "cat-file", "blob", new).stdout == b"new"

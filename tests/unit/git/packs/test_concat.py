@@ -29,7 +29,7 @@ def blobs(*contents: bytes) -> list[tuple[str, bytes]]:
 
 def join(packs: list[Path], target: Path) -> FinishedPack:
     with target.open("x+b") as file:
-        writer = PackWriter(file)
+        writer = PackWriter(lambda: file)
         concatenate_packs(packs, writer)
         return writer.finish()
 
@@ -67,7 +67,7 @@ def test_a_pack_with_deltas_is_refused_before_anything_is_copied(tmp_path: Path,
     deltas = make_pack_with_deltas(git, tmp_path / "work")
     whole = write_pack(tmp_path, blobs(b"a"))
     with (tmp_path / "joined").open("x+b") as file:
-        writer = PackWriter(file)
+        writer = PackWriter(lambda: file)
         with pytest.raises(Invalid):
             concatenate_packs([deltas, whole], writer)
         assert len(writer) == 0

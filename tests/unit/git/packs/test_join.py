@@ -62,7 +62,7 @@ class Joiner:
     def join(self, *packs: MemoryPack) -> MemoryPack:
         path = self._folder / "joined.pack"
         with path.open("w+b") as file:
-            writer = PackWriter(file)
+            writer = PackWriter(lambda: file)
             join_packs(packs, writer)
             info = writer.finish()
         data = path.read_bytes()
@@ -150,7 +150,7 @@ def test_chains_do_not_grow_longer_than_those_of_git(joiner: Joiner) -> None:
 
 def test_what_the_writer_has_already_is_not_added_again(git: Git, tmp_path: Path) -> None:
     with (tmp_path / "pack").open("w+b") as file:
-        writer = PackWriter(file)
+        writer = PackWriter(lambda: file)
         writer.add_object("blob", GROWN)
         join_packs([parse(entry(BLOB, BASE), by_distance(BASE, b"grown"))], writer)
         writer.finish()

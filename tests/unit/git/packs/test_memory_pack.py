@@ -71,7 +71,7 @@ def contents(pack: MemoryPack) -> list[bytes]:
 def write(folder: Path, *objects: tuple[str, bytes]) -> MemoryPack:
     """Return a pack that our writer made."""
     with (folder / "written.pack").open("w+b") as file:
-        writer = PackWriter(file)
+        writer = PackWriter(lambda: file)
         for kind, content in objects:
             writer.add_object(kind, content)
         info = writer.finish()

@@ -44,7 +44,7 @@ class NewPack:
         self.path = folder / "new.pack"
         self._git = git
         self.file = self.path.open("x+b")
-        self.writer = PackWriter(self.file)
+        self.writer = PackWriter(lambda: self.file)
 
     def finish(self) -> FinishedPack:
         """Finish the pack and have git confirm it, its name, its objects and our idx of it."""
@@ -143,7 +143,7 @@ def test_memory_stays_bounded_while_a_large_blob_is_written(tmp_path: Path) -> N
     piece = os.urandom(limits.MIB)
     count = 40
     with (tmp_path / "pack").open("x+b") as file:
-        writer = PackWriter(file)
+        writer = PackWriter(lambda: file)
         tracemalloc.start()
         try:
             writer.add_blob_chunks(count * len(piece), (piece for _ in range(count)))

@@ -1,5 +1,6 @@
 """Commits from files: what they write, when they are refused, and that a refused one leaves nothing."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -26,6 +27,7 @@ from packhouse.git.objects import (
     Person,
     TreePath,
 )
+from packhouse.limits import pack_buffer_max_bytes
 from packhouse.node import Node
 from packhouse.operations.answers.find_answer import FindAnswer, find_answer
 from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
@@ -452,7 +454,8 @@ def test_a_commit_that_is_closed_leaves_nothing(
 ) -> None:
     packs = stored.packs()
     pending = start_commit(node, caller, StartCommit("r", MAIN, FACTS, [change("a", b"")[0]]))
-    pending.add_chunk("a", b"x" * 100, eof=True)
+    for is_last in (False, True):  # more than stays in memory
+        pending.add_chunk("a", random.Random(1).randbytes(pack_buffer_max_bytes), eof=is_last)
     assert stored.temporary_files()
     pending.close()
     pending.close()

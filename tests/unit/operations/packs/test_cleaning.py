@@ -31,25 +31,29 @@ from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, DeletionPending, delete_repo
 from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
-from tests.support.builders.node_writes import commit_files
+from tests.support.builders.node_writes import commit_files, journal_packs
+from tests.support.builders.upkeep import flush
 
 pytestmark = pytest.mark.quick
 
 
 @pytest.fixture
 def row(node: Node, caller: Principal, repo: str) -> Repo:
-    """The row of a repository with three commits."""
+    """The row of a repository with three commits, two of them in a stored pack."""
     for number in range(3):
+        if number == 2:
+            flush(node, lookup_repo(node, caller, repo).public_id)
         commit_files(node, caller, repo, "main", {"a": b"%d\n" % number})
     return lookup_repo(node, caller, repo)
 
 
-def leftovers(node: Node, row: Repo) -> tuple[int, int, int, int]:
-    """Return how many refs, log entries, rows of packs and packs there are."""
+def leftovers(node: Node, row: Repo) -> tuple[int, int, int, int, int]:
+    """Return how many refs, log entries, rows of packs, packs, and rows of the journal there are."""
     with node.database.read() as session:
         refs, moves = list_refs(session, row.id), list_ref_log(session, row.id, limit=100)
         packs = list_known_packs(session, row.id)
-    return len(refs), len(moves), len(packs), len(node.store.list_names(row.public_id))
+    stored, journaled = node.store.list_names(row.public_id), journal_packs(node, row)
+    return len(refs), len(moves), len(packs), len(stored), len(journaled)
 
 
 def test_cleaning_removes_packs_and_rows_and_then_the_name(node: Node, caller: Principal, row: Repo) -> None:
@@ -58,7 +62,7 @@ def test_cleaning_removes_packs_and_rows_and_then_the_name(node: Node, caller: P
     with pytest.raises(DeletionPending):
         delete_repo(node, caller, DeleteRepo("r"))
     assert clean_repo(node, CleanRepo(row.public_id))
-    assert leftovers(node, row) == (0, 0, 0, 0)
+    assert leftovers(node, row) == (0, 0, 0, 0, 0)
     with pytest.raises(RepoNotFound):
         delete_repo(node, caller, DeleteRepo("r"))
     with pytest.raises(RepoNotFound):
@@ -81,7 +85,7 @@ def test_cleaning_leaves_a_new_repository_of_the_same_name_alone(
     create_repo(node, caller, CreateRepo("r"))
     commit_files(node, caller, "r", "main", {"b": b"new\n"})
     assert clean_repo(node, CleanRepo(row.public_id))
-    assert min(leftovers(node, lookup_repo(node, caller, "r"))) > 0
+    assert leftovers(node, lookup_repo(node, caller, "r")) == (1, 1, 0, 0, 1)
 
 
 def test_cleaning_that_is_cut_short_goes_on_where_it_was(node: Node, caller: Principal, row: Repo) -> None:
@@ -89,11 +93,11 @@ def test_cleaning_that_is_cut_short_goes_on_where_it_was(node: Node, caller: Pri
     delete_repo(few, caller, DeleteRepo("r"))
     asked = iter([False, True])
     assert not clean_repo(few, CleanRepo(row.public_id, should_stop=lambda: next(asked)))
-    assert leftovers(few, row) == (0, 2, 0, 0)
+    assert leftovers(few, row) == (0, 2, 0, 0, 0)
     with pytest.raises(DeletionPending):
         delete_repo(few, caller, DeleteRepo("r"))
     assert clean_repo(few, CleanRepo(row.public_id))
-    assert leftovers(few, row) == (0, 0, 0, 0)
+    assert leftovers(few, row) == (0, 0, 0, 0, 0)
 
 
 def test_cleaning_twice_does_no_harm(node: Node, caller: Principal, row: Repo) -> None:
@@ -125,7 +129,7 @@ def test_cleaning_that_comes_too_early_is_put_off(node: Node, caller: Principal,
     assert (running.id, waiting.key, waiting.run_at) == (first.id, row.public_id, 5000 + deleted_repo_keep_s)
     node.clock = lambda: 5000 + deleted_repo_keep_s
     assert not clean_due_repos(node, CleanDueRepos([row.public_id]))
-    assert leftovers(node, row) == (0, 0, 0, 0)
+    assert leftovers(node, row) == (0, 0, 0, 0, 0)
 
 
 def test_only_the_cleaning_of_a_deleted_repository_is_put_off(
@@ -144,7 +148,7 @@ def test_an_interrupted_due_cleaning_is_returned(node: Node, caller: Principal, 
     left = clean_due_repos(node, CleanDueRepos([row.public_id], should_stop=lambda: True))
     assert left == {row.public_id}
     assert not clean_due_repos(node, CleanDueRepos([row.public_id]))
-    assert leftovers(node, row) == (0, 0, 0, 0)
+    assert leftovers(node, row) == (0, 0, 0, 0, 0)
 
 
 # Many at once
@@ -191,7 +195,7 @@ def test_many_repositories_share_the_transactions_of_one(
     assert clean(node, many) == []
     assert writes == 2
     assert all(is_cleaned(node, row) for row in many)
-    assert leftovers(node, many[0]) == (0, 0, 0, 0)
+    assert leftovers(node, many[0]) == (0, 0, 0, 0, 0)
 
 
 def test_a_transaction_deletes_a_bounded_number_of_rows_and_the_next_goes_on(

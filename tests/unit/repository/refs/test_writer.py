@@ -1,6 +1,7 @@
 """The only way to change refs: first the policy, then refs, packs, events and the kept answer in one transaction."""
 
 import json
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -21,7 +22,13 @@ from packhouse.repository.refs.receipts import Answer, KeyTaken, Receipt, Ticket
 from packhouse.repository.refs.writer import AllowedUpdate, RefWriter
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
-from tests.support.builders.node_writes import MAIN, move_refs, pack_states, write_commit_object
+from tests.support.builders.node_writes import (
+    MAIN,
+    journal_packs,
+    move_refs,
+    pack_states,
+    write_commit_object,
+)
 
 pytestmark = pytest.mark.quick
 
@@ -102,7 +109,7 @@ def test_refs_move_with_their_packs_log_and_events(node: Node, caller: Principal
         )
     assert (outcome.previous_oid, outcome.error, outcome.moved) == (None, None, True)
     assert tip(node, repo) == commit
-    assert list(pack_states(node, repo).values()) == ["live"]
+    assert (len(journal_packs(node, repo)), pack_states(node, repo)) == (1, {})
     with node.database.read() as session:
         (entry,) = list_ref_log(session, repo.id, limit=10)
     assert (entry.old_oid, entry.new_oid, entry.actor, entry.action) == (
@@ -217,9 +224,28 @@ def test_the_error_for_a_deleted_repository_has_the_name_that_users_know(
         assert gone.value.fields["repo"] == "shop"
 
 
+def test_a_failed_move_leaves_no_row_in_the_journal(node: Node, caller: Principal, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        commit = write_commit_object(write)
+        with pytest.raises(RefMismatch):
+            move_refs(node, caller, repo, RefUpdate(PERSISTENT, MAIN, TWO, commit), write=write)
+    assert (journal_packs(node, repo), pack_states(node, repo)) == ([], {})
+
+
+def test_a_pack_above_the_bound_of_the_journal_is_stored(node: Node, caller: Principal, repo: Repo) -> None:
+    bounds = replace(node.limits, journal_pack_max_bytes=1000)
+    few = replace(node, limits=bounds)
+    for size, where in ((100, (1, 0)), (2000, (1, 1))):
+        with RepoView(few, repo) as view, Write(view) as write:
+            commit = write_commit_object(write, message=random.Random(size).randbytes(size).hex().encode())
+            move_refs(few, caller, repo, RefUpdate(PERSISTENT, MAIN, None, commit, any_old=True), write=write)
+        assert (len(journal_packs(node, repo)), len(pack_states(node, repo))) == where
+
+
 def test_packs_of_a_failed_move_are_removed_with_their_write(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
+    node = replace(node, limits=replace(node.limits, journal_pack_max_bytes=0))
     with RepoView(node, repo) as view, Write(view) as write:
         commit = write_commit_object(write)
         with pytest.raises(RefMismatch):
@@ -279,7 +305,7 @@ def test_an_answer_that_cannot_be_made_undoes_the_write(node: Node, caller: Prin
 def test_a_repository_with_many_packs_requests_consolidation_now_and_then(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
-    node = replace(node, limits=replace(node.limits, packs_before_consolidation=10))
+    node = replace(node, limits=replace(node.limits, packs_before_consolidation=10, journal_pack_max_bytes=0))
     at: list[int] = []
     commit: Oid | None = None
     for number in range(1, 20):
