@@ -32,6 +32,20 @@ def count_known_repos(session: Session, public_ids: Sequence[str]) -> int:
     )
 
 
+def get_database_id(session: Session) -> str | None:
+    """Return the id that a data folder knows this database by; None if it has not claimed one yet."""
+    row = session.one("find_database_id")
+    return None if row is None else str(row[0])
+
+
+def ensure_database_id(session: Session, new_id: str, *, now: int) -> str:
+    """Return the id of the database. It becomes `new_id` if the database has none."""
+    session.run("insert_database_id", database_id=new_id, now=now)
+    database_id = get_database_id(session)
+    assert database_id is not None, "it was inserted"
+    return database_id
+
+
 def get_accepted_folder(session: Session) -> str | None:
     """Return the data folder that an operator accepted although the database knew none of its repositories."""
     row = session.one("find_accepted_folder")

@@ -15,7 +15,9 @@ from packhouse.config import Config
 from packhouse.db import (
     KNOWN_BATCH,
     count_known_repos,
+    ensure_database_id,
     get_accepted_folder,
+    get_database_id,
     has_repos,
     has_stored_secrets,
     set_accepted_folder,
@@ -24,7 +26,7 @@ from packhouse.db.engines.database import Database
 from packhouse.db.engines.schema import check_release
 from packhouse.errors import Code, Corrupt, NotFound
 from packhouse.log import log_event
-from packhouse.storage import is_data_folder, iter_settled_repo_ids
+from packhouse.storage import UNWRITABLE, is_data_folder, iter_settled_repo_ids, read_owner, write_owner
 
 
 class NoData(NotFound, kw_only=True):
@@ -66,14 +68,16 @@ def check_installation(config: Config, database: Database, *, may_create: bool) 
     # Look at the folders before the database: a folder that is made meanwhile has a row by then.
     batches = _in_batches(iter_settled_repo_ids(config.data))
     first = next(batches, ())
+    owner = read_owner(config.data)
     log = database.find_orphaned_log()
     has_schema = database.has_schema()
     if has_schema:
         with database.read() as session:
             check_release(session)  # first, since another release may have another schema
-    is_lost = log is not None or bool(first and not has_schema)
-    if first and has_schema:
-        is_lost = not _knows_any(database, itertools.chain([first], batches), config.data)
+    is_claimed = bool(first) or owner is not None
+    is_lost = log is not None or (is_claimed and not has_schema)
+    if is_claimed and has_schema:
+        is_lost = not _belongs(database, owner, itertools.chain([first], batches), config.data)
     may_accept = may_create or has_schema  # without a schema the command cannot go on
     if is_lost and not (may_accept and config.accept_empty_database):
         if log is None:
@@ -95,10 +99,32 @@ def keep_orphaned_log(database: Database, *, now: int) -> None:
         log_event("write-ahead log of a lost database set aside", level=logging.WARNING, file=str(aside))
 
 
-def remember_acceptance(config: Config, database: Database, *, now: int) -> None:
-    """Note in the database that an operator accepts it with this data folder, although it knows no repository in it."""
+def claim_folder(config: Config, database: Database, *, new_id: str, now: int) -> bool:
+    """Note in the data folder which database has its repositories, before the database alone holds objects.
+
+    Returns whether the folder is claimed. It is not while the disk takes no writes.
+    """
+    if not is_data_folder(config.data):
+        return False
+    if read_owner(config.data):
+        return True
+    with database.write() as session:
+        database_id = ensure_database_id(session, new_id, now=now)
+    try:
+        write_owner(config.data, database_id)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        return False
+    return True
+
+
+def remember_acceptance(config: Config, database: Database, *, new_id: str, now: int) -> None:
+    """Note that an operator accepts this database with the data folder, although it knows no repository in it."""
     with database.write() as session:
         set_accepted_folder(session, str(config.data), now=now)
+        database_id = ensure_database_id(session, new_id, now=now)
+    write_owner(config.data, database_id)
     log_event(
         "database accepted that knows none of the repositories in the data folder",
         level=logging.WARNING,
@@ -132,13 +158,25 @@ def _in_batches(public_ids: Iterable[str]) -> Iterator[tuple[str, ...]]:
         yield batch
 
 
-def _knows_any(database: Database, batches: Iterable[tuple[str, ...]], data: Path) -> bool:
-    """Tell whether one of the ids has a row, or an operator accepted that none has."""
+def _belongs(database: Database, owner: str | None, batches: Iterable[tuple[str, ...]], data: Path) -> bool:
+    """Tell whether a database belongs to the folder, or an operator accepted it with the folder.
+
+    `owner` is the database that has claimed the folder. A database without an id is from before there were ids. Then
+    it must know one of the repositories with a folder, if there is any.
+    """
     with database.read() as session:
         if get_accepted_folder(session) == str(data):
             return True
+        database_id = get_database_id(session)
+        if owner and database_id is not None:
+            return database_id == owner
         if not has_repos(session):
             return False
+    batches = iter(batches)
+    first = next(batches, ())
+    if not first:
+        return True
+    batches = itertools.chain([first], batches)
     for batch in batches:
         with database.read() as session:
             if count_known_repos(session, batch):

@@ -31,7 +31,12 @@ from packhouse.node.caches import (
     make_tree_table_cache,
 )
 from packhouse.node.damage_memory import DamageMemory
-from packhouse.node.installation import check_installation, keep_orphaned_log, remember_acceptance
+from packhouse.node.installation import (
+    check_installation,
+    claim_folder,
+    keep_orphaned_log,
+    remember_acceptance,
+)
 from packhouse.node.issuer_keys import make_token_verifier
 from packhouse.node.journal_meter import JournalMeter
 from packhouse.node.last_commit_cache import LastCommitCache
@@ -80,6 +85,7 @@ class Node:
     outbound: OutboundClient = field(init=False)
     file_maps: FileCache = field(init=False)
     static_tokens: TokenFile | None = field(init=False)
+    _is_claimed: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self.objects = make_object_cache(self.limits)
@@ -106,6 +112,13 @@ class Node:
     def _read_clock(self) -> int:
         """Return the present time. Reads the field `clock` each time, because a test may replace it."""
         return self.clock()
+
+    def claim_folder(self) -> None:
+        """Note in the data folder which database it belongs to, unless this process has done so."""
+        if not self._is_claimed:
+            self._is_claimed = claim_folder(
+                self.config, self.database, new_id=self.random_bytes(16).hex(), now=self.clock()
+            )
 
     def new_state(self) -> int:
         """Return the random number for a new version of a repository's refs or packs."""
@@ -147,7 +160,7 @@ def _open(config: Config, limits: Limits, *, may_create: bool) -> Node:
             keep_orphaned_log(database, now=system_clock())
         database.migrate()
         if may_create and is_accepted:
-            remember_acceptance(config, database, now=system_clock())
+            remember_acceptance(config, database, new_id=secrets.token_hex(16), now=system_clock())
         node = Node(config=config, database=database, store=store, limits=limits)
         if may_create:
             node.secret_keys.ensure()

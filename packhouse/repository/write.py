@@ -253,6 +253,8 @@ class Write(Discarding):
         assert self._is_kept, "made for reading"
         is_room = may_journal and self.node.journal.has_room(self.repo.id)
         small, found = self._sort_packs(self.node.limits.journal_pack_max_bytes if is_room else 0)
+        if small:
+            self.node.claim_folder()
         self._published.small_packs.extend([*small, *self._copied])
         if found:
             stored = store_packs(self.node, self.repo, found, noted=self._incoming)

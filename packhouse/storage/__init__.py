@@ -1,9 +1,9 @@
 """Where packs and other files are kept: the interface of a store, and the stores."""
 
-from packhouse.storage.data_folder import is_data_folder, iter_settled_repo_ids
+from packhouse.storage.data_folder import is_data_folder, iter_settled_repo_ids, read_owner, write_owner
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.file_cache import FileCache
-from packhouse.storage.files import link_or_copy
+from packhouse.storage.files import UNWRITABLE, link_or_copy
 from packhouse.storage.journal_folders import ShownPacks
 from packhouse.storage.new_pack import NewPack
 from packhouse.storage.pack_file import describe_pack
@@ -12,6 +12,7 @@ from packhouse.storage.spill_file import SpillFile
 from packhouse.storage.store import Mended, OpenedPacks, PackFault, PackSet, PackStore
 
 __all__ = [
+    "UNWRITABLE",
     "DiskPackStore",
     "FileCache",
     "Mended",
@@ -27,4 +28,6 @@ __all__ = [
     "is_data_folder",
     "iter_settled_repo_ids",
     "link_or_copy",
+    "read_owner",
+    "write_owner",
 ]

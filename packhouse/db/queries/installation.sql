@@ -16,6 +16,13 @@ SELECT public_id FROM repos WHERE public_id IN (
     :p16, :p17, :p18, :p19, :p20, :p21, :p22, :p23, :p24, :p25, :p26, :p27, :p28, :p29, :p30, :p31
 );
 
+-- name: find_database_id
+SELECT value FROM settings WHERE name = 'database_id';
+
+-- name: insert_database_id
+INSERT INTO settings (name, value, created_at) VALUES ('database_id', :database_id, :now)
+ON CONFLICT (name) DO NOTHING;
+
 -- name: find_accepted_folder
 SELECT value FROM settings WHERE name = 'accepted_folder';
 
