@@ -26,7 +26,14 @@ from packhouse.db.engines.database import Database
 from packhouse.db.engines.schema import check_release
 from packhouse.errors import Code, Corrupt, NotFound
 from packhouse.log import log_event
-from packhouse.storage import UNWRITABLE, is_data_folder, iter_settled_repo_ids, read_owner, write_owner
+from packhouse.storage import (
+    UNWRITABLE,
+    forget_owner,
+    is_data_folder,
+    iter_settled_repo_ids,
+    read_owner,
+    write_owner,
+)
 
 
 class NoData(NotFound, kw_only=True):
@@ -119,12 +126,14 @@ def claim_folder(config: Config, database: Database, *, new_id: str, now: int) -
     return True
 
 
-def remember_acceptance(config: Config, database: Database, *, new_id: str, now: int) -> None:
-    """Note that an operator accepts this database with the data folder, although it knows no repository in it."""
+def remember_acceptance(config: Config, database: Database, *, now: int) -> None:
+    """Note in the database that an operator accepts it with this data folder, although it knows no repository in it.
+
+    The folder has no owner from then on, until the database claims it.
+    """
     with database.write() as session:
         set_accepted_folder(session, str(config.data), now=now)
-        database_id = ensure_database_id(session, new_id, now=now)
-    write_owner(config.data, database_id)
+    forget_owner(config.data)
     log_event(
         "database accepted that knows none of the repositories in the data folder",
         level=logging.WARNING,

@@ -160,7 +160,7 @@ def _open(config: Config, limits: Limits, *, may_create: bool) -> Node:
             keep_orphaned_log(database, now=system_clock())
         database.migrate()
         if may_create and is_accepted:
-            remember_acceptance(config, database, new_id=secrets.token_hex(16), now=system_clock())
+            remember_acceptance(config, database, now=system_clock())
         node = Node(config=config, database=database, store=store, limits=limits)
         if may_create:
             node.secret_keys.ensure()

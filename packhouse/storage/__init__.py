@@ -1,6 +1,12 @@
 """Where packs and other files are kept: the interface of a store, and the stores."""
 
-from packhouse.storage.data_folder import is_data_folder, iter_settled_repo_ids, read_owner, write_owner
+from packhouse.storage.data_folder import (
+    forget_owner,
+    is_data_folder,
+    iter_settled_repo_ids,
+    read_owner,
+    write_owner,
+)
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.file_cache import FileCache
 from packhouse.storage.files import UNWRITABLE, link_or_copy
@@ -25,6 +31,7 @@ __all__ = [
     "ShownPacks",
     "SpillFile",
     "describe_pack",
+    "forget_owner",
     "is_data_folder",
     "iter_settled_repo_ids",
     "link_or_copy",

@@ -38,6 +38,11 @@ def write_owner(data: Path, database_id: str) -> None:
     fsync_path(path.parent)
 
 
+def forget_owner(data: Path) -> None:
+    """Let another database claim the folder."""
+    (data / _REPOS / _OWNER_NAME).unlink(missing_ok=True)
+
+
 def iter_settled_repo_ids(data: Path) -> Iterator[str]:
     """Yield the ids of repositories with a folder that is not marked unsettled. Each of them had a row.
 

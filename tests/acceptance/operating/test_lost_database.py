@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -135,11 +136,14 @@ def test_a_database_that_is_put_back_is_served_as_before(server: Server) -> None
     server.stop()
 
 
+@pytest.mark.parametrize("settings", [STORED, {}], ids=["stored", "journal"])
 def test_an_empty_postgresql_database_and_the_database_of_another_server_are_refused(
-    tmp_path: Path, postgres_server: PostgresServer
+    tmp_path: Path, postgres_server: PostgresServer, settings: Mapping[str, str]
 ) -> None:
-    ours = Server(tmp_path / "ours", ServerOptions(database=postgres_server.new_database()))
-    theirs = Server(tmp_path / "theirs", ServerOptions(database=postgres_server.new_database()))
+    ours, theirs = (
+        Server(tmp_path / name, ServerOptions(database=postgres_server.new_database(), settings=settings))
+        for name in ("ours", "theirs")
+    )
     make_server_with_a_repository(ours)
     make_server_with_a_repository(theirs)
     before = contents(ours.data)
