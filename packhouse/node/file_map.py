@@ -151,7 +151,7 @@ def decode_stored(content: bytes) -> StoredMap | None:
     """Return the map that encode_edits() encoded; None for other bytes."""
     try:
         stored = _decoder.decode(content)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         return None
     fits = all(0 <= row[4] < len(stored.commits) for row in stored.rows)
     oids = stored.commits if stored.base is None else [*stored.commits, stored.base]

@@ -142,9 +142,13 @@ class Write(Discarding):
 
     def reader(self) -> Objects:
         """Return a reader of the new objects and of the view's, as they are now. The view must stay open."""
+        beneath, journal = self.view.packs().object_dir, self.view.journal()
+        if self._folder is None and self._new_pack is None:
+            return JournalReader(journal, lambda: ObjectReader(beneath))
         self._show_new_pack()
-        packs, journal = self.view.packs(), self.view.journal()
-        return JournalReader(journal, lambda: ObjectReader(self._objects().object_dir, packs.object_dir))
+        # Opened now: the write may be discarded while a caller still reads.
+        stored = ObjectReader(self._objects().object_dir, beneath)
+        return JournalReader(journal, lambda: stored)
 
     def fresh_reader(self) -> FreshReader:
         """Return a reader of the same objects that uses a new git process for each object."""

@@ -159,9 +159,17 @@ def test_an_empty_repository_forks_to_an_empty_one(org: Org) -> None:
 
 
 def test_a_fork_shares_the_packs_that_it_needs_whole(git: Git, repo: Repo, work: Path) -> None:
+    stored = packs_of(repo)
     copy = fork(repo)
-    assert {path.stat().st_ino for path in packs_of(copy)} == {path.stat().st_ino for path in packs_of(repo)}
+    assert {path.stat().st_ino for path in packs_of(copy)} == {path.stat().st_ino for path in stored}
     assert len(packs_of(copy)) == 1
+
+
+def test_a_fork_of_small_packs_takes_no_folder(git: Git, repo: Repo, work: Path, tmp_path: Path) -> None:
+    copy = fork(repo)
+    assert not list(copy.org.server.data.glob(f"repos/*/*/{copy.api('GET').json()['repo_id']}"))
+    git.clone(remote(copy), tmp_path / "clone")
+    assert rev(git, tmp_path / "clone", "HEAD") == rev(git, work, "HEAD")
 
 
 def test_a_fork_lives_on_when_its_source_is_deleted(git: Git, repo: Repo, work: Path, tmp_path: Path) -> None:

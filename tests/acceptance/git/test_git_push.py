@@ -330,10 +330,10 @@ def test_pushed_objects_are_read_over_http(git: Git, repo: Repo, work: Path) -> 
     assert (work / "src/a.txt").read_bytes() == b"over http"
 
 
-def test_the_folder_of_a_repository_is_readable_by_plain_git(git: Git, repo: Repo, work: Path) -> None:
+def test_plain_git_reads_the_stored_packs_of_a_repository_by_id(git: Git, repo: Repo, work: Path) -> None:
     folder = repo.folder()
-    git.run("ls-remote", "--quiet", "origin", cwd=work)
-    git.run("fetch", "--quiet", "--refetch", "origin", cwd=work)
     safe = ("-c", f"safe.directory={folder}")
-    assert git.run(*safe, "-C", folder, "log", "--format=%s") == "change"
-    git.run(*safe, "-C", folder, "fsck", "--strict")
+    tip = git.run("rev-parse", "main", cwd=work)
+    assert git.run(*safe, "-C", folder, "log", "--format=%s", tip) == "change"
+    git.run(*safe, "-C", folder, "fsck", "--strict", tip)
+    assert git.run(*safe, "-C", folder, "for-each-ref") == "", "refs are in the database"
