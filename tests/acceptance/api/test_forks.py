@@ -169,7 +169,7 @@ def test_a_fork_of_small_packs_takes_no_folder(git: Git, repo: Repo, work: Path,
     copy = fork(repo)
     assert not list(copy.org.server.data.glob(f"repos/*/*/{copy.api('GET').json()['repo_id']}"))
     git.clone(remote(copy), tmp_path / "clone")
-    assert rev(git, tmp_path / "clone", "HEAD") == rev(git, work, "HEAD")
+    assert rev(git, tmp_path / "clone", "HEAD") == rev(git, work, "main")
 
 
 def test_a_fork_lives_on_when_its_source_is_deleted(git: Git, repo: Repo, work: Path, tmp_path: Path) -> None:
