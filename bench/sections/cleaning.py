@@ -76,6 +76,10 @@ def run(context: Context) -> Iterator[Measure]:
         node.close()
 
 
+def _longest_commit(name: str, work: _Work) -> Measure:
+    return Measure(name, max(work.commits_s) * 1000, "ms", "lower", note=percentiles(work.commits_s))
+
+
 def _measure(node: Node, caller: Principal, count: int) -> Iterator[Measure]:
     create_repo(node, caller, CreateRepo("kept"))
     with ThreadPoolExecutor(MAKERS) as makers:
@@ -86,26 +90,14 @@ def _measure(node: Node, caller: Principal, count: int) -> Iterator[Measure]:
     yield Measure("deleted by prefix", count / (time.perf_counter() - begin), "/s")
     alone = _Work(node, caller)
     _run_beside(lambda: time.sleep(min(5.0, count / 1000)), alone.commit, stopping=alone.stopping)
-    yield Measure(
-        "longest commit without clean-ups",
-        max(alone.commits_s) * 1000,
-        "ms",
-        "lower",
-        note=percentiles(alone.commits_s),
-    )
+    yield _longest_commit("longest commit without clean-ups", alone)
     late = node.clock() + limits.deleted_repo_keep_s + 1
     node.clock = lambda: late
     beside = _Work(node, caller)
     begin = time.perf_counter()
     _run_beside(lambda: _clean(node, beside), beside.commit, beside.queue, stopping=beside.stopping)
     yield Measure("cleaned up", count / (time.perf_counter() - begin), "/s")
-    yield Measure(
-        "longest commit beside them",
-        max(beside.commits_s) * 1000,
-        "ms",
-        "lower",
-        note=percentiles(beside.commits_s),
-    )
+    yield _longest_commit("longest commit beside them", beside)
     yield Measure(
         "longest wait of another job",
         max(beside.waits_s, default=0.0),

@@ -3,22 +3,29 @@
 So one commit makes objects and refs durable together. A row stays until a stored pack that holds its objects is live.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from packhouse.db.packs import JournalRow
 from packhouse.db.session import Session
 from packhouse.errors import Code, Unavailable
-from packhouse.git.packs import MemoryPack
+from packhouse.git.packs import MemoryPack, Pack
 from packhouse.ids import RepoId, RepoKey
 
 
 @dataclass(frozen=True, slots=True)
 class JournalSize:
-    """How many rows a journal has, and the size of their packs together."""
+    """A number of rows, and the size of their packs together."""
 
-    rows: int
-    size_bytes: int
+    rows: int = 0
+    size_bytes: int = 0
+
+    @classmethod
+    def of(cls, packs: Iterable[Pack]) -> Self:
+        """Return the size of these packs as rows."""
+        sizes = [pack.size_bytes for pack in packs]
+        return cls(len(sizes), sum(sizes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +73,20 @@ def drop_flushed_rows(session: Session, repo_id: RepoKey, rows: Sequence[Journal
 
     Returns False when the repository is gone. Raises JournalRowsGone, which must end the transaction.
     """
-    size_bytes = sum(row.pack.size_bytes for row in rows)
+    size = JournalSize.of(row.pack for row in rows)
     noted = session.run(
-        "note_flushed_rows", repo_id=repo_id, state=state, journal_rows=len(rows), journal_bytes=size_bytes
+        "note_flushed_rows",
+        repo_id=repo_id,
+        state=state,
+        journal_rows=size.rows,
+        journal_bytes=size.size_bytes,
     )
     if noted == 0:
         return False
     deleted = session.run_many(
         "delete_journal_row", [{"repo_id": repo_id, "id": row.id, "name": row.pack.name} for row in rows]
     )
-    if deleted != len(rows):
+    if deleted != size.rows:
         raise JournalRowsGone()
     return True
 

@@ -149,13 +149,14 @@ def apply_ref_updates(
     RefNameConflict, DefaultBranchProtected, NewNameRefused, and Invalid for a ref that is named twice. Raises
     RepoNotFound if the repository is gone, and PackNotIncoming.
     """
+    added = JournalSize.of(held.pack for held in small_packs)
     row = session.one(
         "begin_ref_transaction",
         repo_id=repo_id,
         state=state,
         packs=len(packs),
-        journal_rows=len(small_packs),
-        journal_bytes=sum(pack.pack.size_bytes for pack in small_packs),
+        journal_rows=added.rows,
+        journal_bytes=added.size_bytes,
     )
     if row is None:
         raise RepoNotFound(repo_id)

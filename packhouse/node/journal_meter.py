@@ -56,29 +56,29 @@ class JournalMeter:
             is_room = False
         else:
             size = self._full.peek(repo_id)
-            is_room = size is None or not self._exceeds(size, _ROOM)
+            is_room = size is None or not self.is_full(size, times=_ROOM)
         if not is_room:
             self.counts.writes_without_room += 1
         return is_room
 
-    def note_write(self, repo_id: RepoKey, rows: int, size_bytes: int, journal: JournalSize) -> bool:
+    def note_write(self, repo_id: RepoKey, added: JournalSize, *, journal: JournalSize) -> bool:
         """Count new rows. `journal` is the size of the repository's journal with them. Return whether it is full."""
         with self._guard:
-            self._total_bytes += size_bytes
-            self.counts.rows_written += rows
-            self.counts.bytes_written += size_bytes
-        is_full = self._exceeds(journal, 1)
+            self._total_bytes += added.size_bytes
+            self.counts.rows_written += added.rows
+            self.counts.bytes_written += added.size_bytes
+        is_full = self.is_full(journal)
         if is_full:
             self._full.put(repo_id, journal)
         return is_full
 
-    def note_flush(self, repo_id: RepoKey, rows: int, size_bytes: int) -> None:
+    def note_flush(self, repo_id: RepoKey, flushed: JournalSize) -> None:
         """Count flushed rows."""
         self._full.pop(repo_id)
         with self._guard:
-            self._total_bytes = max(0, self._total_bytes - size_bytes)
-            self.counts.rows_flushed += rows
-            self.counts.bytes_flushed += size_bytes
+            self._total_bytes = max(0, self._total_bytes - flushed.size_bytes)
+            self.counts.rows_flushed += flushed.rows
+            self.counts.bytes_flushed += flushed.size_bytes
             self.counts.flushes += 1
 
     def note_total(self, size_bytes: int) -> None:
@@ -86,7 +86,8 @@ class JournalMeter:
         with self._guard:
             self._total_bytes = size_bytes
 
-    def _exceeds(self, size: JournalSize, times: int) -> bool:
+    def is_full(self, size: JournalSize, *, times: int = 1) -> bool:
+        """Tell whether the journal of a repository has so many rows, or so many bytes, that it is flushed."""
         limits = self._limits
         return (
             size.rows >= times * limits.journal_rows_before_flush

@@ -38,7 +38,6 @@ from packhouse.repository.upkeep.damage_report import (
     recheck_damage,
 )
 from packhouse.repository.upkeep.fault_tracing import trace_faults
-from packhouse.repository.upkeep.flush import Flushed
 from packhouse.repository.upkeep.fork_objects import copy_objects, is_reached, list_reached
 from packhouse.repository.upkeep.maintain import flush_repo, maintain
 from packhouse.repository.upkeep.push_repack import JudgedAgain, Kept, keep_only
@@ -64,7 +63,6 @@ __all__ = [
     "AllowedUpdate",
     "Answer",
     "FetchWatch",
-    "Flushed",
     "History",
     "JudgedAgain",
     "Kept",

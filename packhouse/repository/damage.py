@@ -19,7 +19,7 @@ from packhouse.git.commands.run import GitFailed
 from packhouse.git.objects import ObjectCorrupt, ObjectMissing
 from packhouse.git.packs import Pack, PackCorrupt
 from packhouse.node import Node
-from packhouse.repository.journal import JournalReader, hold_journal
+from packhouse.repository.journal import JournalReader, read_journal
 from packhouse.repository.packs import GONE, open_packs, place_of, read_packs
 from packhouse.repository.repo_log import log_repo_event
 from packhouse.storage import Mended, PackFault
@@ -57,9 +57,9 @@ def mend(node: Node, repo: Repo, *, trusting: bool = False) -> Mended:
     With `trusting`, a file that was found sound before and looks unchanged is not read again. After a failure
     `trusting` must be off, because bits can flip without a visible change of the file.
     """
-    listed = read_packs(node, repo, fresh=True)
-    mended = node.store.mend(repo.public_id, listed.packs, trusting=trusting)
-    mended.faults += hold_journal(node, repo, listed).faults
+    journal = read_journal(node, repo)
+    mended = node.store.mend(repo.public_id, journal.listed.packs, trusting=trusting)
+    mended.faults += journal.faults
     note_mended(node, repo, mended)
     return mended
 
@@ -120,7 +120,7 @@ def _find_witness(node: Node, repo: Repo, pack: str) -> str:
         held = set(oids)
         return next((oid for oid in values if oid in held), oids[0])
     try:
-        journal = hold_journal(node, repo, read_packs(node, repo, fresh=True))
+        journal = read_journal(node, repo)
         with contextlib.closing(open_packs(node, repo, journal.listed)) as opened, opened.reader() as stored:
             reader = JournalReader(journal.packs, lambda: stored)
             return next((oid for oid in values if reader.kind_and_size(oid) is None), "")
@@ -256,7 +256,7 @@ def is_damaged(node: Node, repo: Repo, pack: Pack, oid: str = "") -> bool:
 
 def _look_at(node: Node, repo: Repo, oid: Oid) -> tuple[RepositoryDamaged | None, bool]:
     """Read an object that could not be used; return the error to raise for it, and whether it is there and sound."""
-    held = hold_journal(node, repo, read_packs(node, repo, fresh=True))
+    held = read_journal(node, repo)
     if any(oid in pack for pack in held.packs):
         return None, True
     with contextlib.closing(open_packs(node, repo, held.listed)) as opened:

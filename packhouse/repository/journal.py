@@ -10,7 +10,7 @@ from packhouse.git import Oid
 from packhouse.git.objects import ObjectMissing, Objects, check_kind
 from packhouse.git.packs import MemoryPack, PackInflatesTooMuch
 from packhouse.node import Node
-from packhouse.repository.packs import GONE
+from packhouse.repository.packs import GONE, read_packs
 from packhouse.storage import PackFault
 
 _ROOM: Final = 16
@@ -51,6 +51,11 @@ def hold_journal(node: Node, repo: Repo, listed: PackList) -> HeldJournal:
         tuple(one for one in found if isinstance(one, MemoryPack)),
         tuple(one for one in found if isinstance(one, PackFault)),
     )
+
+
+def read_journal(node: Node, repo: Repo) -> HeldJournal:
+    """Return the journal and the list as they are now."""
+    return hold_journal(node, repo, read_packs(node, repo, fresh=True))
 
 
 def _find_kept(node: Node, rows: Iterable[JournalRow]) -> dict[str, MemoryPack | PackFault]:

@@ -4,7 +4,6 @@ A row is dropped by the transaction that lists its stored pack, and by no other.
 is left that a killed flush has stored.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,7 @@ from tests.support.builders.node_writes import journal_packs
 from tests.support.builders.pack_works import open_steady_node
 from tests.support.builders.upkeep import flush
 from tests.support.killed_shop import Shop, check_after, survive
-from tests.support.killed_steps import Step, after, before
+from tests.support.killed_steps import Step, after, before, cases
 from tests.support.servers.postgres import PostgresServer
 
 DISK: Final = "packhouse.storage.disk.store:DiskPackStore"
@@ -53,12 +52,6 @@ SHOWING: Final = (
     before("folder made, no pack in it", FOLDERS, "_write_packs"),
     after("packs shown", FOLDERS, "_write_packs"),
 )
-
-
-def cases(**works: Sequence[Step]) -> list[object]:
-    """Return the parameters (work, step). The name of each has both."""
-    pairs = [(work, step) for work, steps in works.items() for step in steps]
-    return [pytest.param(work, step, id=f"{work}, {step.name}") for work, step in pairs]
 
 
 @pytest.fixture

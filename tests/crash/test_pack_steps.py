@@ -3,7 +3,6 @@
 Every write stores a pack. After the restart and a sweep each row has its file, and each file its row.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,7 @@ from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
 from tests.support.builders.pack_works import open_steady_node
 from tests.support.builders.packs import pack_dir
 from tests.support.killed_shop import Shop, survive
-from tests.support.killed_steps import Step, after, before
+from tests.support.killed_steps import Step, after, before, cases
 from tests.support.servers.postgres import PostgresServer
 
 STORE: Final = "packhouse.storage.disk.store"
@@ -88,12 +87,6 @@ CLEANING: Final = (
     after("rows gone, not committed", CLEAN, "delete_rows_of_repos"),
     before("rows gone, not said", "packhouse.db.clean_repo", "mark_repos_cleaned"),
 )
-
-
-def cases(**works: Sequence[Step]) -> list[object]:
-    """Return the parameters (work, step). The name of each has both."""
-    pairs = [(work.replace("_", " "), step) for work, steps in works.items() for step in steps]
-    return [pytest.param(work, step, id=f"{work}, {step.name}") for work, step in pairs]
 
 
 @pytest.fixture

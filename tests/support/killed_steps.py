@@ -5,9 +5,11 @@ import os
 import pkgutil
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+import pytest
 
 # The server that forks the children has these modules loaded, and runs no other thread.
 _CONTEXT: Final = multiprocessing.get_context("forkserver")
@@ -54,6 +56,12 @@ def before(name: str, owner: str, function: str, of: str = "", *, is_done: bool 
 def after(name: str, owner: str, function: str, of: str = "", *, is_done: bool = False) -> Step:
     """Return the step at which that function has done its work and has not returned."""
     return Step(name, owner, function, of, is_done=is_done)
+
+
+def cases(**works: Sequence[Step]) -> list[object]:
+    """Return the parameters (work, step) of a test. The name of each has both."""
+    pairs = [(work.replace("_", " "), step) for work, steps in works.items() for step in steps]
+    return [pytest.param(work, step, id=f"{work}, {step.name}") for work, step in pairs]
 
 
 def run_and_be_killed(module: str, work: Callable[..., None], *arguments: Any) -> None:

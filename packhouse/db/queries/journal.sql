@@ -52,9 +52,6 @@ WHERE r.id > :after AND r.cleaning_at IS NULL AND r.journal_rows >= :rows_min
 ORDER BY r.id
 LIMIT :limit;
 
--- name: find_journal_counters
-SELECT journal_rows, journal_bytes FROM repos WHERE id = :repo_id;
-
 -- The release before does not read the journal. It may run again while the journal is empty.
 -- name: allow_release_without_journal
 UPDATE settings SET value = :release

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 from packhouse.auth import Principal
-from packhouse.db import RepoNotFound, find_repo
+from packhouse.db import JournalSize, RepoNotFound, find_repo
 from packhouse.errors import Code, Unavailable
 from packhouse.node import Node
-from packhouse.repository import Flushed, flush_repo
-
-__all__ = ["FlushJournal", "Flushed", "MaintenanceUnderWay", "flush_journal"]
+from packhouse.repository import flush_repo
 
 
 class MaintenanceUnderWay(Unavailable):
@@ -25,8 +23,11 @@ class FlushJournal:
     repo: str
 
 
-def flush_journal(node: Node, caller: Principal, command: FlushJournal) -> Flushed:
-    """Turn the journal of a repository into a stored pack. Raises RepoNotFound and MaintenanceUnderWay."""
+def flush_journal(node: Node, caller: Principal, command: FlushJournal) -> JournalSize:
+    """Turn the journal of a repository into a stored pack; return the size of its rows.
+
+    Raises RepoNotFound and MaintenanceUnderWay.
+    """
     with node.database.read() as session:
         repo = find_repo(session, caller.org_id, command.repo)
     if repo is None:

@@ -276,8 +276,8 @@ class RefWriter:
         write.keep_published()
         is_due = False
         if journal is not None and published.small_packs:
-            size_bytes = sum(held.pack.size_bytes for held in published.small_packs)
-            is_due = node.journal.note_write(repo.id, len(published.small_packs), size_bytes, journal)
+            added = JournalSize.of(held.pack for held in published.small_packs)
+            is_due = node.journal.note_write(repo.id, added, journal=journal)
         # The packs are counted after every few publications.
         if published.packs and node.maintenance.note_publication(repo.public_id):
             listed = read_packs(node, repo, fresh=True)

@@ -23,8 +23,7 @@ from packhouse.git.packs import Pack
 from packhouse.log import log_event
 from packhouse.node import Node
 from packhouse.repository.damage import list_listed_packs, mend
-from packhouse.repository.journal import hold_journal
-from packhouse.repository.packs import read_packs
+from packhouse.repository.journal import read_journal
 from packhouse.repository.repo_log import log_repo_event
 from packhouse.repository.view import RepoView
 
@@ -109,7 +108,7 @@ def _is_mended(node: Node, repo: Repo, listed: dict[str, Pack], pack: str, oid: 
         return not node.store.missing(repo.public_id, list(listed.values()))
     if pack:
         return pack not in listed or node.store.find_content_fault(repo.public_id, listed[pack]) is None
-    held = hold_journal(node, repo, read_packs(node, repo, fresh=True))
+    held = read_journal(node, repo)
     if any(Oid(oid) in journaled for journaled in held.packs):
         return True
     holders = node.store.find_holders(repo.public_id, list(listed.values()), Oid(oid))

@@ -6,9 +6,8 @@ Readers that had the list from before find the objects in the pack, or in their 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from packhouse.db import JournalRow, PackList, drop_flushed_rows, list_packs, make_packs_live
+from packhouse.db import JournalRow, JournalSize, drop_flushed_rows, list_packs, make_packs_live
 from packhouse.git.packs import MemoryPack, join_packs
 from packhouse.node import Node
 from packhouse.repository.damage import note_mended
@@ -19,43 +18,29 @@ from packhouse.repository.write import Write
 from packhouse.storage import Mended
 
 
-@dataclass(frozen=True, slots=True)
-class Flushed:
-    """How many rows a flush has replaced, and the size of their packs together."""
-
-    rows: int = 0
-    size_bytes: int = 0
-
-
-def is_journal_full(node: Node, listed: PackList) -> bool:
-    """Tell whether the journal of a list has so many rows, or so many bytes, that it is flushed."""
-    size_bytes = sum(row.pack.size_bytes for row in listed.journal)
-    return (
-        len(listed.journal) >= node.limits.journal_rows_before_flush
-        or size_bytes >= node.limits.journal_bytes_before_flush
-    )
-
-
-def flush_journal(node: Node, lease: Lease, *, only_full: bool = False) -> Flushed:
+def flush_journal(node: Node, lease: Lease, *, only_full: bool = False) -> JournalSize:
     """Replace the rows of a repository's journal by one stored pack; with `only_full`, only when the journal is full.
 
+    Returns the size of the rows that are replaced.
     A damaged row stays, and so do rows that come meanwhile. Repositories that were deleted and can be brought back are
     flushed, too. Raises LeaseLost, JournalRowsGone and, when the store takes no pack, OSError.
     """
     repo = lease.repo
     with node.database.read() as session:
         listed = list_packs(session, repo.id, even_deleted=True)
-    if listed is None or not listed.journal or (only_full and not is_journal_full(node, listed)):
-        return Flushed()
+    if listed is None or not listed.journal:
+        return JournalSize()
+    if only_full and not node.journal.is_full(JournalSize.of(row.pack for row in listed.journal)):
+        return JournalSize()
     held = hold_journal(node, repo, listed)
     if held.faults:
         note_mended(node, repo, Mended([], list(held.faults)))
     kept = {pack.pack.name for pack in held.packs}
     rows = [row for row in held.listed.journal if row.pack.name in kept]
     if not rows or not _replace_rows(node, lease, rows, held.packs):
-        return Flushed()
-    flushed = Flushed(len(rows), sum(row.pack.size_bytes for row in rows))
-    node.journal.note_flush(repo.id, flushed.rows, flushed.size_bytes)
+        return JournalSize()
+    flushed = JournalSize.of(row.pack for row in rows)
+    node.journal.note_flush(repo.id, flushed)
     return flushed
 
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from packhouse.db import find_repo_by_public_id
+from packhouse.db import JournalSize, find_repo_by_public_id
 from packhouse.ids import RepoId
 from packhouse.node import Node
 from packhouse.repository.upkeep.consolidate import consolidate
-from packhouse.repository.upkeep.flush import Flushed, flush_journal
+from packhouse.repository.upkeep.flush import flush_journal
 from packhouse.repository.upkeep.lease import hold_lease
 
 
@@ -31,11 +31,11 @@ def maintain(node: Node, repo_id: RepoId) -> Maintained | None:
         return Maintained(flushed.rows, consolidate(node, lease))
 
 
-def flush_repo(node: Node, repo_id: RepoId) -> Flushed | None:
+def flush_repo(node: Node, repo_id: RepoId) -> JournalSize | None:
     """Flush the journal of a repository now, whatever is in it. None while another process maintains it."""
     with node.database.read() as session:
         repo = find_repo_by_public_id(session, repo_id)
     if repo is None:
-        return Flushed()
+        return JournalSize()
     with hold_lease(node, repo) as lease:
         return None if lease is None else flush_journal(node, lease)

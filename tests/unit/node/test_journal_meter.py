@@ -26,15 +26,15 @@ def meter() -> JournalMeter:
 def test_a_journal_is_full_by_its_rows_or_by_its_bytes(
     meter: JournalMeter, size: tuple[int, int], *, is_full: bool
 ) -> None:
-    assert meter.note_write(REPO, 1, 10, JournalSize(*size)) == is_full
+    assert meter.note_write(REPO, JournalSize(1, 10), journal=JournalSize(*size)) == is_full
 
 
 def test_the_journal_takes_nothing_at_its_bound(meter: JournalMeter) -> None:
     meter.note_total(9999)
     assert meter.has_room(REPO)
-    meter.note_write(OTHER, 1, 1, JournalSize(1, 1))
+    meter.note_write(OTHER, JournalSize(1, 1), journal=JournalSize(1, 1))
     assert not meter.has_room(REPO)
-    meter.note_flush(OTHER, 1, 1)
+    meter.note_flush(OTHER, JournalSize(1, 1))
     assert meter.has_room(REPO)
 
 
@@ -48,12 +48,12 @@ def test_the_journal_must_be_relieved_above_half_of_its_bound(meter: JournalMete
 def test_one_repository_may_fill_its_journal_several_times_while_a_flush_is_under_way(
     meter: JournalMeter,
 ) -> None:
-    meter.note_write(REPO, 1, 1, JournalSize(31, 31))
+    meter.note_write(REPO, JournalSize(1, 1), journal=JournalSize(31, 31))
     assert meter.has_room(REPO)
-    meter.note_write(REPO, 1, 1, JournalSize(32, 32))
+    meter.note_write(REPO, JournalSize(1, 1), journal=JournalSize(32, 32))
     assert not meter.has_room(REPO)
     assert meter.has_room(OTHER)
-    meter.note_flush(REPO, 32, 32)
+    meter.note_flush(REPO, JournalSize(32, 32))
     assert meter.has_room(REPO)
 
 
@@ -64,9 +64,9 @@ def test_a_bound_of_zero_turns_the_journal_off() -> None:
 
 
 def test_everything_is_counted(meter: JournalMeter) -> None:
-    meter.note_write(REPO, 2, 300, JournalSize(2, 300))
-    meter.note_write(REPO, 1, 50, JournalSize(3, 350))
-    meter.note_flush(REPO, 3, 350)
+    meter.note_write(REPO, JournalSize(2, 300), journal=JournalSize(2, 300))
+    meter.note_write(REPO, JournalSize(1, 50), journal=JournalSize(3, 350))
+    meter.note_flush(REPO, JournalSize(3, 350))
     meter.note_total(10_000)
     assert not meter.has_room(REPO)
     counts = meter.counts
@@ -76,5 +76,5 @@ def test_everything_is_counted(meter: JournalMeter) -> None:
 
 
 def test_the_total_never_falls_below_nothing(meter: JournalMeter) -> None:
-    meter.note_flush(REPO, 5, 500)
+    meter.note_flush(REPO, JournalSize(5, 500))
     assert meter.total_bytes == 0

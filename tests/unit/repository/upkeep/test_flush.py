@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from packhouse.auth.principal import Principal
-from packhouse.db.journal import JournalRowsGone
+from packhouse.db.journal import JournalRowsGone, JournalSize
 from packhouse.db.maintenance import LeaseLost
 from packhouse.db.packs import list_packs
 from packhouse.db.repos import Repo, find_repo_by_public_id
@@ -17,12 +17,13 @@ from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
 from packhouse.repository.journal import hold_journal
 from packhouse.repository.upkeep import flush as flush_module
-from packhouse.repository.upkeep.flush import Flushed, flush_journal
+from packhouse.repository.upkeep.flush import flush_journal
 from packhouse.repository.upkeep.lease import hold_lease
 from packhouse.repository.upkeep.maintain import Maintained, flush_repo, maintain
 from packhouse.repository.upkeep.relieve import relieve_journal
 from packhouse.repository.view import RepoView
 from tests.support.builders.node_writes import journal_packs, pack_states, put_commit
+from tests.support.builders.rows import ask
 from tests.support.builders.upkeep import flush
 
 pytestmark = pytest.mark.quick
@@ -37,23 +38,26 @@ def read_all(node: Node, repo: Repo, commits: list[Oid]) -> None:
         assert [view.read(commit)[0] for commit in commits] == ["commit"] * len(commits)
 
 
-def counters(node: Node, repo: Repo) -> tuple[int, int]:
-    """Return rows and bytes as the repository counts them, and check them against the rows."""
+def counters(node: Node, repo: Repo) -> JournalSize:
+    """Return the size that the repository counts, and check it against the rows."""
+    ((rows, size_bytes),) = ask(
+        node.database, f"SELECT journal_rows, journal_bytes FROM repos WHERE id = {repo.id}"
+    )
     with node.database.read() as session:
-        row = session.one("find_journal_counters", repo_id=repo.id)
         listed = list_packs(session, repo.id, even_deleted=True)
-    assert row is not None and listed is not None
-    assert (row[0], row[1]) == (len(listed.journal), sum(one.pack.size_bytes for one in listed.journal))
-    return row[0], row[1]
+    assert listed is not None
+    size = JournalSize.of(row.pack for row in listed.journal)
+    assert (rows, size_bytes) == (size.rows, size.size_bytes)
+    return size
 
 
 def test_a_flush_makes_one_stored_pack_of_all_rows(node: Node, caller: Principal, repo: Repo) -> None:
     commits = put(node, caller, repo, 5)
     before = counters(node, repo)
     flushed = flush_repo(node, repo.public_id)
-    assert flushed == Flushed(*before)
+    assert flushed == before
     assert list(pack_states(node, repo).values()) == ["live"]
-    assert counters(node, repo) == (0, 0)
+    assert counters(node, repo) == JournalSize(0, 0)
     read_all(node, repo, commits)
     assert flush(node, repo.public_id) == 0
     assert len(pack_states(node, repo)) == 1
@@ -104,7 +108,7 @@ def test_rows_that_come_during_a_flush_stay(
 
     monkeypatch.setattr(flush_module, "join_packs", write_meanwhile)
     assert flush(node, repo.public_id) == 2
-    assert counters(node, repo)[0] == 1
+    assert counters(node, repo).rows == 1
     read_all(node, repo, commits)
 
 
@@ -191,7 +195,7 @@ def test_a_deleted_repository_is_flushed_and_can_be_brought_back(
     commits = put(node, caller, repo, 2)
     delete_repo(node, caller, DeleteRepo("shop"))
     assert flush(node, repo.public_id) == 2
-    assert counters(node, repo) == (0, 0)
+    assert counters(node, repo) == JournalSize(0, 0)
     undelete_repo(node, caller, UndeleteRepo("shop"))
     with node.database.read() as session:
         back = find_repo_by_public_id(session, repo.public_id)
@@ -204,7 +208,7 @@ def test_a_repository_that_is_cleaned_up_is_not_flushed(node: Node, caller: Prin
     delete_repo(node, caller, DeleteRepo("shop"))
     assert clean_repo(node, CleanRepo(repo.public_id))
     assert flush(node, repo.public_id) == 0
-    assert counters(node, repo) == (0, 0)
+    assert counters(node, repo) == JournalSize(0, 0)
     assert pack_states(node, repo) == {}
 
 
@@ -215,7 +219,7 @@ def test_the_journal_is_relieved_only_above_half_of_its_bound(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
     put(node, caller, repo, 3)
-    total = counters(node, repo)[1]
+    total = counters(node, repo).size_bytes
     roomy = replace(node, config=replace(node.config, journal_max_bytes=2 * total))
     assert relieve_journal(roomy, lambda: False) == 0
     assert roomy.journal.total_bytes == total
